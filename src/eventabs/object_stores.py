@@ -88,8 +88,6 @@ _ENVIRONMENT: Final = {  # what obstore reads, and how these names begin
     "gs": ("GOOGLE", "GOOGLE_APPLICATION_CREDENTIALS"),
     "az": ("AZURE", "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY"),
 }
-_STATUS: Final = re.compile(r"status code: (\d{3})")
-_ASKED: Final = re.compile(r"Error performing ([A-Z]+) (\S+)")
 # where the cloud's metadata service is, which is tried last
 _NO_CREDENTIALS: Final = ("169.254.169.254", "metadata.google", "Account must be specified")
 _MISSING: Final = 404
@@ -123,7 +121,8 @@ def store_errors_named(address: str) -> Iterator[None]:
 def _refusal(address: str, text: str) -> InputError:
     """Return the error for obstore's message: by words or the status in its first line, else by the structure below it."""
     said = text.partition("\n")[0]
-    found, asked = _STATUS.search(said), _ASKED.search(said)
+    found = re.search(r"status code: (\d{3})", said)
+    asked = re.search(r"Error performing ([A-Z]+) (\S+)", said)
     status = int(found[1]) if found else 0
     variable, variables = _ENVIRONMENT.get(Address.of(address).scheme, ("", ""))
     is_written = asked is not None and asked[1] in ("PUT", "POST")

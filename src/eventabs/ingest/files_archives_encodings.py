@@ -97,7 +97,6 @@ def refuse_events(path: str, columns: Collection[str]) -> None:
 _CHUNK: Final = 1 << 18  # bytes; larger ones are decoded more slowly
 _HEAD: Final = 1 << 16
 _SHOWN: Final = 300  # characters that a file name cannot have
-_KINDS: Final = 5  # files named in a message
 LONGEST_LINE: Final = 64 << 20  # bytes
 
 
@@ -314,7 +313,7 @@ def _in_folder(path: str) -> list[str]:
             "{path} holds no export, but {found}; name a folder with .jsonl, .csv, .tsv, .parquet or .xlsx files,"
             " or a file in it to hear how to read it"
         )
-    others = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_KINDS))
+    others = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
     raise InputError(message.format(path=path, found=others))
 
 

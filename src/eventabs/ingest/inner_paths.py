@@ -204,14 +204,15 @@ def pointer(steps: Steps) -> str:
     return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
 
 
-def read_paths(
-    relation: str, base: str | Callable[[str], str], paths: Iterable[InnerPath], texts: Collection[InnerPath]
-) -> tuple[str, dict[InnerPath, str]]:
-    """Return a SELECT over the SELECT `relation` that parses each JSON text once, and an SQL expression over it for each path.
+# What gives the SQL of a column. Or the SQL of an object whose keys are the columns: OBJECT is then the list of their
+# values, NULL where the text is no JSON.
+Base = Callable[[str], str] | str
 
-    `base` gives the SQL of a column. Or it is that of an object whose keys are the columns: OBJECT is then the list of their
-    values, NULL where the text is no JSON. `texts`: the paths of texts that contain JSON.
-    """
+
+def read_paths(
+    relation: str, base: Base, paths: Iterable[InnerPath], texts: Collection[InnerPath]
+) -> tuple[str, dict[InnerPath, str]]:
+    """Return a SELECT over the SELECT `relation` that parses each JSON text once (`texts`: their paths), and an SQL expression for each path."""
     # the SQL of a text, and the number of steps that lead to it, the column as well
     reached = {path: (base, 0) if isinstance(base, str) else (base(path.column), 1) for path in paths}
     layers = count()

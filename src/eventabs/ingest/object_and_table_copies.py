@@ -93,8 +93,6 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 _AT_ONCE: Final = 8  # objects copied in parallel: small ones mostly wait
 _CHUNK: Final = 1 << 16  # bytes
-_LOOK_SECONDS: Final = 0.1  # seconds between checks of progress and of a requested stop
-_TENTHS: Final = 10  # of the whole: progress is reported in such steps
 _WORTH_TELLING: Final = 20_000_000  # bytes; as many take a while on most connections
 
 
@@ -177,10 +175,10 @@ class _Transfer:
                 thread.start()
             stop.check()  # also where all are done already
             while threads := [thread for thread in threads if thread.is_alive()]:
-                threads[0].join(_LOOK_SECONDS)
+                threads[0].join(0.1)
                 stop.check()
                 now = self._progress()
-                if now.size >= _WORTH_TELLING and (now.done - told.done) * _TENTHS >= now.size:
+                if now.size >= _WORTH_TELLING and now.done - told.done >= now.size / 10:
                     on_copy(told := now)
         finally:
             self._halted.set()

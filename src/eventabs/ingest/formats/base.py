@@ -13,14 +13,13 @@ from typing import Any, Final, NamedTuple
 import duckdb
 
 from eventabs.ingest import files_archives_encodings as files
-from eventabs.ingest.inner_paths import InnerPath, Inventory, read_paths
+from eventabs.ingest.inner_paths import Base, InnerPath, Inventory, read_paths
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import errors_named, quoted
 from eventabs.stop_request import Stop
 
 CONSTANT: Final = "="  # begins a word that stands for a column
 BLANK: Final = "blank"  # the problem of a blank line, which is no row
-_SAMPLED: Final = 2000  # rows
 _USUAL_LINE: Final = 2 << 20  # bytes
 
 Wanted = Sequence[tuple[str, str]]  # (name in the result, column or path of the file, "" for none)
@@ -124,7 +123,7 @@ class Format(ABC):
         """Yield the first rows."""
         room = 4 << 20  # characters
         with errors_named(self.file.path):
-            for line, text in islice(self.texts(), _SAMPLED):
+            for line, text in islice(self.texts(), 2000):
                 yield SampledRow(line, text, self.fields(text))
                 room -= len(text)
                 if room <= 0:
@@ -139,15 +138,8 @@ class Format(ABC):
         """Read the file through `insert`; an irregular file is tidied in a copy first."""
         insert(self.query(wanted))
 
-    def select(
-        self,
-        table: str,
-        wanted: Wanted,
-        base: str | Callable[[str], str],
-        problem: str,
-        line: str = "NULL::BIGINT",
-    ) -> str:
-        """Return the SELECT of line, problem and the wanted values of a table's rows. `base`: see read_paths; it gives texts."""
+    def select(self, table: str, wanted: Wanted, base: Base, problem: str, line: str = "NULL::BIGINT") -> str:
+        """Return the SELECT of line, problem and the wanted values of a table's rows, whose `base` are texts."""
         paths = {name: self.inventory.find(name) or InnerPath(name) for _alias, name in wanted if name}
         # few files have any, and the search for JSON in texts takes time
         texts = self.inventory.texts if any(path.steps for path in paths.values()) else ()

@@ -30,11 +30,9 @@ if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
 _BREAKS: Final = re.compile(r"[\r\n\0]+")  # in a cell or field, which becomes part of a line
-_LISTED: Final = 300  # characters
 _AS_TEXT: Final = ("HUGEINT", "UHUGEINT", "BIT", "TIME WITH TIME ZONE")  # Parquet rounds or lacks these
 # calamine keeps all cells between the first and the last row and column, about 90 bytes each.
 _MOST_CELLS: Final = 16_000_000
-_CHUNK: Final = 1 << 20
 _LONGEST_REFERENCE: Final = 32  # bytes
 _COLUMN_OF: Final = re.compile(rb' r="([A-Z]{1,3})[0-9]')
 _ROW_OF: Final = re.compile(rb' r="[A-Z]{0,3}([0-9]+)"')
@@ -43,7 +41,6 @@ _NAMED: Final = 0.6  # how well a column's name fits a role
 _TELLING: Final = ("user", "time", "action", "text", "item", "duration", "end")
 _WHO_AND_WHEN: Final = {"user", "time"}
 _LOOKED_AT: Final = 200  # rows
-_COUNTED: Final = 10_000  # rows of each table
 _LEAST: Final = 20  # rows, of which a share says something
 _WITH_HOUR: Final = re.compile(r"^\d{9,}|[T ](?!00:00(?::00(?:\.0+)?)?$)\d\d?:")
 _MOST_OF_A_SUM: Final = 2  # cells of a row of sums between joined sheets
@@ -158,7 +155,7 @@ def chosen_table(
     connection: sqlite3.Connection | duckdb.DuckDBPyConnection,
 ) -> tuple[str, dict[str, Collection[str]]]:
     """Return the table that the user named, or the one with a time whose users come back, and the columns of the others. Raises InputError."""
-    listed = shorten(", ".join(tables), _LISTED, placeholder=" ...")
+    listed = shorten(", ".join(tables), 300, placeholder=" ...")
     if table := file.settings.table:
         if table not in tables:
             message = _("{path} has no table {table} ([input] table); it has: {tables}")
@@ -180,7 +177,7 @@ def chosen_table(
             found: list[tuple[Any, ...]] = []
             with suppress(sqlite3.Error, duckdb.Error):  # a broken view
                 fields = f"{_identifier(user)}, {_identifier(best['time'])}"
-                query = f"SELECT {fields} FROM {sources[name]} LIMIT {_COUNTED}"
+                query = f"SELECT {fields} FROM {sources[name]} LIMIT 10000"
                 found = connection.execute(query).fetchall() if user else []
             held = [(who, str(when)) for who, when in found if who is not None and when is not None]
             rows = len(held) if len(held) >= _LEAST else 0
@@ -335,7 +332,7 @@ def _refuse_vast(file: InputFile) -> None:
             if _SHEET.fullmatch(part.filename):
                 columns, last_row, rest = {b"A"}, 1, b""
                 with parts.open(part) as sheet:
-                    while chunk := sheet.read(_CHUNK):
+                    while chunk := sheet.read(1 << 20):
                         text = rest + chunk
                         columns.update(_COLUMN_OF.findall(text))
                         rest = text[-_LONGEST_REFERENCE:]

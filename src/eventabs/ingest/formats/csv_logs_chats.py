@@ -255,12 +255,6 @@ def _is_value(field: str) -> bool:
     return bool(_DATE.search(field) or _CLOCK.search(field) or _NUMBER.fullmatch(field))
 
 
-_SAMPLE: Final = 1 << 18  # bytes that are read for columns and dialect
-_TAIL: Final = 1 << 16  # bytes that are read for sums and remarks at the end
-# A quote that is never closed must not swallow the file: a record ends within this many lines.
-_LONGEST_RECORD: Final = 1000
-
-
 class Csv(Format):
     """A CSV file; `columns` are those of a copy of another file, whose first line is its header where `has_header`."""
 
@@ -276,7 +270,7 @@ class Csv(Format):
         if self.layout.columns:
             return self.layout.columns
         file, path, header = self.file, self.file.path, self.file.settings.header
-        start = enumerate(files.spread_lines(file.text, _SAMPLE))
+        start = enumerate(files.spread_lines(file.text, 1 << 18))
         filled = [(number, line.rstrip("\r ")) for number, line in start if line.strip()][:_LOOKED_AT]
         try:
             tried = max(filled, _records(filled), key=_alike)
@@ -381,7 +375,8 @@ class Csv(Format):
             fields = self._split(text)
             if fields is None and text.count(self.layout.dialect.quote) % 2:
                 inside = deque[tuple[int, str]]()
-                for each in islice(chain(ahead, lines), _LONGEST_RECORD):
+                # a quote that is never closed must not swallow the file
+                for each in islice(chain(ahead, lines), 1000):
                     inside.append(each)
                     if each[1].count(self.layout.dialect.quote) % 2:
                         break
@@ -406,7 +401,7 @@ class Csv(Format):
     def _footer(self, layout: Layout) -> list[str]:
         """Return the last lines that are sums and remarks, not rows: what follows a rule or a word for a sum."""
         with Path(self.file.text).open("rb") as file:
-            start = max(0, file.seek(0, os.SEEK_END) - _TAIL)
+            start = max(0, file.seek(0, os.SEEK_END) - (1 << 16))
             file.seek(start)
             lines = file.read().decode("utf-8-sig", errors="replace").removesuffix("\n").split("\n")
         below = lines[1:] if start else lines[layout.above + 1 :]

@@ -20,8 +20,9 @@ from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.interface_language import gettext as _
 from eventabs.stop_request import Stop
 
-_HEAD: Final = 1 << 16  # bytes that are read for the shape
-_SAMPLE: Final = 1 << 16  # bytes that are read for keys, at the file's start and at further places
+_HEAD: Final = (
+    1 << 16
+)  # bytes that are read for the shape and for keys, at the file's start and at further places
 _NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line has it
 _REMARKS: Final = ("/*", "//")  # above the records, as phpMyAdmin writes them
 _NEWLINES: Final = re.compile(r"[\r\n]+")
@@ -58,7 +59,7 @@ class Json(Format):
     def find_columns(self) -> tuple[str, ...]:
         """Return the keys of objects at places all over the file, and take stock of the paths inside them."""
         files.refuse_endless_lines(self.file.path, self.file.content)
-        rows = [*map(self.fields, files.spread_lines(self.file.text, _SAMPLE, 19))]
+        rows = [*map(self.fields, files.spread_lines(self.file.text, _HEAD, 19))]
         keys = tuple(dict.fromkeys(key for row in rows for key in row))
         if not keys:
             message = _(
