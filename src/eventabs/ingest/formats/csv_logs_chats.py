@@ -9,10 +9,9 @@ import json
 import os
 import re
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, count, dropwhile, islice, pairwise, takewhile, tee
-from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -153,32 +152,13 @@ def _named_layout(lines: Sequence[str], named: Sequence[str]) -> Layout:
 
 def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
     """Return the layout by the best header; by the first line unless the text looks like rows without a header."""
-    dialect = _dialect(lines)
-    tried = (_dialects(lines), map(Dialect, _BLANKS))
-    by_kind = (_headers(lines, dialects, time_column) for dialects in tried)
-    found = filter(None, (max(headers, key=itemgetter(0), default=None) for headers in by_kind))
-    for rank, layout in sorted(found, key=lambda ranked: ranked[0][:2], reverse=True):
-        cut = re.search(r'["{}=]', "".join(layout.columns))  # inside quotes
-        if rank[0] or (layout.dialect.is_blank == dialect.is_blank and not cut):
-            return layout
-    first, rows = _rows_alike(lines, dialect)
-    if rows and len(rows[0]) > 1 and (any(map(_STAMP.fullmatch, rows[0])) or all(map(_is_value, rows[0]))):
-        unnamed = tuple(f"c{number}" for number in range(1, len(rows[0]) + 1))
-        return Layout(dialect, unnamed, len(unnamed), has_header=False, above=first)
-    columns = tuple(name.strip() for name in dialect.lenient_fields(lines[0])) if lines else ()
-    return Layout(dialect, columns, len(columns))
-
-
-def _headers(
-    lines: Sequence[str], dialects: Iterable[Dialect], time_column: str
-) -> Iterator[tuple[tuple[float, ...], Layout]]:
-    """Yield the lines that may be a header, with their rank: a name for a time, matching rows, position, width."""
-    for dialect in dialects:
-        split = [[field.strip() for field in dialect.lenient_fields(line)] for line in lines]
+    best: dict[bool, tuple[tuple[float, ...], Layout]] = {}  # without and with blanks as delimiters
+    for tried in (*_dialects(lines), *map(Dialect, _BLANKS)):
+        split = [[field.strip() for field in tried.lenient_fields(line)] for line in lines]
         for number, names in enumerate(split):
             width = _width(names)
             # `Start time  End time` cut at every blank; a title in the place of each name
-            repeated = len(set(names)) < (width if dialect.is_blank else min(width, 2))
+            repeated = len(set(names)) < (width if tried.is_blank else min(width, 2))
             if width < 2 or repeated or any(map(_is_value, names)):  # noqa: PLR2004  one field is no table
                 continue
             names[0] = names[0].lstrip("# ")
@@ -187,11 +167,26 @@ def _headers(
             rows = list(takewhile(lambda row: not (_is_rule(row) or is_summary(row)), following))
             fitting = sum(_fits(row, width, width) for row in rows)
             share = fitting / len(rows) if rows else float(number + 1 == len(split))
-            if share < _SHARE and (number or dialect.is_blank):
-                continue
             timed = any(fit(name, "time") > _NAMED or name == time_column != "" for name in names)
             rank = (timed, share >= _SHARE, -number, share, width)
-            yield rank, Layout(dialect, tuple(names), width, above=number)
+            may_be = share >= _SHARE or not (number or tried.is_blank)
+            if may_be and rank > best.get(tried.is_blank, ((), None))[0]:
+                best[tried.is_blank] = rank, Layout(tried, tuple(names), width, above=number)
+    dialect = _dialect(lines)
+    for (is_timed, *_rest), layout in sorted(best.values(), key=lambda one: one[0][:2], reverse=True):
+        cut = re.search(r'["{}=]', "".join(layout.columns))  # inside quotes
+        if is_timed or (layout.dialect.is_blank == dialect.is_blank and not cut):
+            return layout
+    first, alike = _rows_alike(lines, dialect)
+    if (
+        alike
+        and len(alike[0]) > 1
+        and (any(map(_STAMP.fullmatch, alike[0])) or all(map(_is_value, alike[0])))
+    ):
+        unnamed = tuple(f"c{number}" for number in range(1, len(alike[0]) + 1))
+        return Layout(dialect, unnamed, len(unnamed), has_header=False, above=first)
+    columns = tuple(name.strip() for name in dialect.lenient_fields(lines[0])) if lines else ()
+    return Layout(dialect, columns, len(columns))
 
 
 def _is_rule(fields: Sequence[str]) -> bool:
