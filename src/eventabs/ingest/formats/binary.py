@@ -22,7 +22,7 @@ from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest.column_names import fit, words_of
 from eventabs.ingest.files_archives_encodings import refuse_bomb
 from eventabs.ingest.formats.base import Format, InputFile, Query, Wanted
-from eventabs.ingest.formats.csv_logs_chats import Csv, is_summary
+from eventabs.ingest.formats.csv_logs_chats import Csv, filled_width, is_summary
 from eventabs.ingest.normal_form import ALONE, as_glob, errors_named, fetched, quoted
 from eventabs.interface_language import gettext as _
 
@@ -61,6 +61,7 @@ class Parquet(Format):
 
     def find_columns(self) -> tuple[str, ...]:
         """Return the names of the columns."""
+        self._glob = as_glob(self.file.text)
         with errors_named(self.file.path):
             described = self.file.connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._glob])
         self._texts: dict[str, str] = {}  # the SQL of each column as text; structs, lists and maps as JSON
@@ -85,10 +86,6 @@ class Parquet(Format):
     def fields(self, text: str) -> Mapping[str, Any]:
         """Return the values of a row by column."""
         return dict(json.loads(text))
-
-    @property
-    def _glob(self) -> str:
-        return as_glob(self.file.text)
 
 
 class Sqlite(Csv):
@@ -236,7 +233,7 @@ class Excel(Csv):
                     for cells in rows:
                         is_sum = is_summary([str(cell) for cell in cells])
                         if is_above or (is_sum and sum(map(bool, cells)) <= _MOST_OF_A_SUM):
-                            is_header = _without_end(cells) == header
+                            is_header = cells[: filled_width(cells)] == header
                             self.skipped_lines += any(cells) and not is_header
                             is_above = is_above and not is_header
                         else:
@@ -268,7 +265,7 @@ class Excel(Csv):
                 words = [[cell for cell in cells if cell and isinstance(cell, str)] for cells in rows]
                 at = max(range(len(rows)), key=lambda at: len(_roles(file, words[at])))
                 told[name] = _roles(file, words[at])
-                kinds[name] = (_without_end(rows[at]), _COUNTED_UP.sub("", name))
+                kinds[name] = (rows[at][: filled_width(rows[at])], _COUNTED_UP.sub("", name))
                 times = {
                     each for each in words[at] if max(_fit(file, "time", each), fit(each, "date")) > _NAMED
                 }
@@ -316,10 +313,6 @@ def _names_time(cell: _Cell) -> bool:
 
 def _is_day(cell: _Cell) -> TypeGuard[float]:
     return isinstance(cell, float) and _DAYS.start <= cell < _DAYS.stop
-
-
-def _without_end(cells: list[_Cell]) -> list[_Cell]:
-    return cells[: max((place for place, cell in enumerate(cells, 1) if cell), default=0)]
 
 
 def _refuse_vast(file: InputFile) -> None:

@@ -156,7 +156,7 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
     for tried in (*_dialects(lines), *map(Dialect, _BLANKS)):
         split = [[field.strip() for field in tried.lenient_fields(line)] for line in lines]
         for number, names in enumerate(split):
-            width = _width(names)
+            width = filled_width(names)
             # `Start time  End time` cut at every blank; a title in the place of each name
             repeated = len(set(names)) < (width if tried.is_blank else min(width, 2))
             if width < 2 or repeated or any(map(_is_value, names)):  # noqa: PLR2004  one field is no table
@@ -237,13 +237,13 @@ def _rows_alike(lines: Sequence[str], dialect: Dialect) -> tuple[int, list[list[
     return (widths.index(usual) if rows else 0), rows
 
 
-def _width(fields: Sequence[str]) -> int:
+def filled_width(fields: Sequence[object]) -> int:
     """Return the number of fields up to the last one that is not empty."""
     return max((number for number, field in enumerate(fields, start=1) if field), default=0)
 
 
 def _fits(fields: Sequence[str], needed: int, width: int) -> bool:
-    return len(fields) >= needed and _width(fields) <= width
+    return len(fields) >= needed and filled_width(fields) <= width
 
 
 def _is_value(field: str) -> bool:
@@ -257,6 +257,7 @@ class Csv(Format):
         self.layout = Layout(Dialect(), columns, len(columns), has_header)
         self.is_regular = False  # whether each line is known to be one good record
         super().__init__(file)
+        self._field_names = [f"c{position}" for position in range(len(self.columns))]
 
     def find_columns(self) -> tuple[str, ...]:
         """Return the names in the header, or the names for a file without one."""
@@ -283,7 +284,7 @@ class Csv(Format):
         self.is_unnamed = not (header or layout.has_header) and layout.columns[:1] == ("c1",)
         # rows that have fields behind the named ones, and no other width
         rows = [layout.dialect.lenient_fields(line) for line in texts[layout.above + 1 :]]
-        wide = Counter(map(_width, rows))
+        wide = Counter(map(filled_width, rows))
         most, width = max(wide, default=0), len(layout.columns)
         is_wide = wide.total() >= _FOLLOWING and wide[most] > wide.total() * _WIDER
         if layout.has_header and is_wide and width < most <= width + _MORE_FIELDS:
@@ -410,10 +411,6 @@ class Csv(Format):
             if _is_rule(fields) or is_summary(fields):
                 length = number
         return below[len(below) - length :]
-
-    @property
-    def _field_names(self) -> list[str]:
-        return [f"c{position}" for position in range(len(self.columns))]
 
     def _field(self, column: str) -> str:
         return f"c{self.columns.index(column)}"
