@@ -156,7 +156,7 @@ class Export(sort_and_pair.RowCounts):
     stamps: tuple[FileStamp, ...]  # whether a file, or the profiles, changes later
     roles: dict[str, dict[str, str]]  # for each file the column of each role
     description: Description  # that in short, with what looks wrong
-    compared: tuple[str, ...]  # columns; duplicates are equal in them
+    compared: tuple[str, ...]  # columns, all but a schema's technical ones; duplicates are equal in them
     not_compared: tuple[str, ...]
     profile_left: tuple[str, ...]  # the profiles' columns that are not taken
     skipped_lines: int  # titles above and sums below the rows
@@ -267,9 +267,8 @@ def open_export(
 ) -> Iterator[Export]:
     """Read the files, globs and addresses `paths` to their end by `settings`, and their profiles if these are named.
 
-    Rows that differ in a column other than the technical ones of the schema are no duplicates. Scratch files live in
-    `work_dir`/reading.tmp while the export is open, copies of objects in `work_dir`/objects.tmp; `on_copy` hears how
-    far these are. Raises InputError, ConfigError for zone and encoding, and StopRequested at a requested `stop`.
+    Scratch files and copies of objects live in `work_dir` while the export is open; `on_copy` hears how far these are.
+    Raises InputError, ConfigError for zone and encoding, and StopRequested at a requested `stop`.
     """
     profiles = settings.profiles
     columns: dict[str, str] = dict(settings.columns)

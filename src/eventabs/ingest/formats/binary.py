@@ -1,7 +1,4 @@
-"""Binary formats: Parquet files; one sheet of an Excel workbook, copied as CSV; one table or view of a SQLite or DuckDB file.
-
-Databases are opened read-only and copied: SQLite as CSV, DuckDB as Parquet.
-"""
+"""Binary formats: Parquet; workbooks, whose sheets are copied as CSV; SQLite and DuckDB, a table or view of which is copied as CSV and Parquet."""
 
 import json
 import re

@@ -1,7 +1,4 @@
-"""JSON files: one object a line, arrays, consecutive objects, and users with lists of behaviors inside.
-
-DuckDB reads one flat object a line; anything else is copied into that form first.
-"""
+"""JSON files: flat objects, one a line, which DuckDB reads; and arrays, consecutive objects and users with lists of behaviors, copied so."""
 
 import json
 import re
@@ -226,10 +223,8 @@ class _Text:
     """The text of a file from a place on; at most `longest` characters of one value are held."""
 
     def __init__(self, file: TextIO, longest: int) -> None:
-        self._file = file
-        self._longest = longest
-        self._text = ""
-        self._at = 0
+        self._file, self._longest = file, longest
+        self._text, self._at = "", 0
 
     def mark(self, behind: int = 0) -> str:
         """Go to the next character that is not white space and return it, "" at the end; `behind` looks further on, without a move."""
