@@ -97,7 +97,7 @@ _Logs = Callable[..., Iterator[UserLog]]  # of users, by a condition
 
 
 class UserGroup:
-    """Users that follow one another, numbered from 0. Good until the next group is taken. Names, durations and days are the different ones."""
+    """Users that follow one another, numbered from 0. Good until the next group is taken. What recurs in it is named once."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, users: Sequence[GroupUser], logs: _Logs) -> None:
         self._cursor = cursor
