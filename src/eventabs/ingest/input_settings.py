@@ -43,6 +43,11 @@ with warnings.catch_warnings():
         columns: InputColumns = InputColumns()  # type: ignore[valid-type]  # made of all roles
         names: dict[str, str] = {}  # what words of actions mean
 
+        @property
+        def most_rejects(self) -> float:
+            """The share of rows that may be unreadable."""
+            return 0.0 if self.strict else self.max_rejects
+
         def kept(self) -> dict[str, object]:
             """Return those, beside the columns, by which the same files are read alike, where they are set."""
             others = {"paths", "profiles", "columns", "strict", "shard", "max_rejects"}

@@ -358,7 +358,7 @@ def _refusal(export: Export, settings: InputSettings) -> str:
         if not (settings.strict and export.shard.index):  # one is enough to name it: the first
             shares.append((without_user, all_rows))
     for rejected, rows in shares:
-        if rejected > (0 if settings.strict else settings.max_rejects) * rows:
+        if rejected > settings.most_rejects * rows:
             message = _(
                 "{rejected} of {rows} rows cannot be read ({reasons}); columns were taken as {columns}: name others"
                 " in [input.columns], or {step}"
