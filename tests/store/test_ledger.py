@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.errors_and_exit_codes import EventabsError, RunDirectoryError, StorageError
 from eventabs.shared_records import Part, PartSize, Reply, Usage, UserLog
-from eventabs.store.ledger import Ledger, PartChange, digest_of
+from eventabs.store.ledger import Ledger, PartChange, digest_of, making
 from runs_kit import SIZE, answer, bad, make_log, new_ledger, opened, plan, well, whole
 
 ANNA, BERT, CLEO = make_log("anna"), make_log("bert"), make_log("cleo", 20)
@@ -53,6 +53,18 @@ def test_what_is_committed_is_there_in_another_process_after_a_crash(ledger: Led
     assert again.logged_users() == {"anna", "bert", "cleo"}
     assert again.rows("SELECT status FROM calls") == [("sent",)]
     again.close()
+
+
+def test_to_open_a_new_ledger_changes_nothing_that_only_a_writer_could_undo_after_a_kill(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with making(path):
+        pass
+    made = path.read_bytes()
+    ledger = Ledger.open(path)
+    assert path.read_bytes() == made
+    ledger.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database, though long enough to be looked at" * 50])

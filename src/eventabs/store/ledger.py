@@ -73,6 +73,8 @@ def making(path: Path) -> Iterator[sqlite3.Connection]:
                 ledger.execute("PRAGMA synchronous = OFF")
                 ledger.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
                 yield ledger
+                # now, since a process that is killed while it changes this leaves what only a writer may undo
+                ledger.execute("PRAGMA journal_mode = WAL")
             os.fsync(file)
         except BaseException:
             fresh.unlink()
