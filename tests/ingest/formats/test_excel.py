@@ -175,6 +175,14 @@ def test_an_old_workbook_is_read(tmp_path: Path) -> None:
     assert found == [f"7|2026-01-15T10:00:0{second}|thing|商品{second - 1}||60" for second in (1, 2, 3)]
 
 
+def test_an_old_workbook_with_the_code_page_that_time_clocks_write_is_read(tmp_path: Path) -> None:
+    data = (ROOT / "tests" / "data" / "behaviors.xls").read_bytes()
+    utf_16, western = (b"\x42\0\x02\0" + page.to_bytes(2, "little") for page in (1200, 1252))
+    assert data.count(utf_16) == 1
+    (tmp_path / "a.xls").write_bytes(data.replace(utf_16, western))
+    assert facts(tmp_path, tmp_path / "a.xls") == facts(tmp_path, ROOT / "tests" / "data" / "behaviors.xls")
+
+
 def test_a_csv_by_the_name_of_a_workbook_is_a_csv(tmp_path: Path) -> None:
     path = write(tmp_path, "a.xlsx", "user,time,item\nu1,2026-01-15 10:00:00,x\n")
     assert facts(tmp_path, path) == ["u1|2026-01-15T10:00:00|thing|x||"]

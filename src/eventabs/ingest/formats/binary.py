@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, suppress
 from datetime import date, datetime, time, timedelta
 from functools import partial, reduce
+from io import BytesIO
 from itertools import chain, islice
 from pathlib import Path
 from textwrap import shorten
@@ -48,6 +49,7 @@ _COUNTED_UP: Final = re.compile(
 )
 _DAYS: Final = range(29_000, 60_000)  # of a workbook: 1979 to 2064
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  a wall time
+_UTF_16: Final = (1200).to_bytes(2, "little")
 _EXACT: Final = 1e15  # smaller numbers are exact as integers
 
 _Cell = float | str | bool | time | date | datetime | timedelta
@@ -220,7 +222,7 @@ class Excel(Csv):
             raise InputError(message.format(path=file.path)) from None
         try:
             _refuse_vast(file)
-            with python_calamine.load_workbook(file.text) as workbook:
+            with python_calamine.load_workbook(_in_utf_16(Path(file.text))) as workbook:
                 sheet, header = self._sheet(file, workbook)
                 if not self.joined_sheets:
                     yield from sheet.iter_rows()
@@ -285,6 +287,20 @@ class Excel(Csv):
         self.left_sheets = [name for name in told if told[name] >= needed and name not in alike]
         self.joined_sheets = alike if alike[1:] else []
         return kept.get(chosen) or workbook.get_sheet_by_name(chosen), kinds[chosen][0]
+
+
+def _in_utf_16(path: Path) -> Path | BytesIO:
+    """Return a workbook; one of Excel 97 with UTF-16 as its code page: time clocks write another, which calamine believes.
+
+    [MS-XLS] 2.4.52 allows no other; calamine's issue 229.
+    """
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+        begin = head.find(b"\x09\x08\x10\0\0\x06\x05\0")  # BOF of the workbook
+        at = head.find(b"\x42\0\x02\0", begin, begin + 4096) + 4  # CodePage
+        if begin < 0 or at < begin or head[at : at + 2] == _UTF_16:
+            return path
+        return BytesIO(head[:at] + _UTF_16 + head[at + 2 :] + file.read())
 
 
 def _with_dates(rows: Iterator[list[_Cell]]) -> Iterator[list[_Cell]]:
