@@ -55,6 +55,7 @@ def test_other_names_are_none(name: str) -> None:
         ("a.rtf", b"{\\rtf1", "text document"),
         ("README.md", b"# a tool\n| page | what |\n", "is a text, not a table"),
         ("a.xes", b'<?xml version="1.0"?><log>', "XML, not a table"),
+        ("a.xml", b'<i><d p="1.5,1,25">a, b</d></i>', "XML, not a table"),
         ("a.csv", b"\xef\xbb\xbf <!DOCTYPE html><title>Sign in</title>", "web page"),
     ],
 )

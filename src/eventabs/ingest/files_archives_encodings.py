@@ -36,6 +36,7 @@ _ZIP: Final = (b"PK\3\4", b"PK\5\6")  # the last one of an empty file
 _OLE: Final = b"\xd0\xcf\x11\xe0"
 _DOCUMENTS: Final = (".doc", ".docx", ".odt", ".rtf", ".pages", ".ppt", ".pptx", ".odp", ".key")
 _XML: Final = re.compile(rb"\s*<(?:\?xml|log\b)")
+_TAG: Final = re.compile(rb"\s*<[a-zA-Z!?]")
 _DUMP: Final = re.compile(rb"^\s*(?:insert into|create table|copy) ", re.IGNORECASE | re.MULTILINE)
 _WEB_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)
 _MADE: Final = {*Event._fields} - {"outside"}, {*Journey._fields}  # always there
@@ -69,7 +70,7 @@ def refuse_document(path: str, start: bytes) -> None:
         message = _(
             "{path} is a web page, perhaps of a login or an error; download the export itself, as CSV or JSON lines"
         )
-    elif _XML.match(start.removeprefix(codecs.BOM_UTF8)):
+    elif (_TAG if ending == ".xml" else _XML).match(start.removeprefix(codecs.BOM_UTF8)):
         message = _(
             "{path} is XML, not a table of behaviors; export the rows as CSV, JSON lines or Parquet"
             " (what `eventabs export` wrote are events: the input is what they were made from)"
