@@ -195,6 +195,23 @@ def test_records_under_ids_of_their_own_are_rows(tmp_path: Path) -> None:
         assert items == {"40", "41", "42", "43"}
 
 
+@pytest.mark.parametrize("pages", [1, 2])
+def test_the_records_of_an_interface_s_pages_are_rows_where_their_times_are_in_objects(
+    tmp_path: Path, pages: int
+) -> None:
+    def thread(number: int) -> dict[str, object]:
+        told = {"authorName": f"u{number % 2}", "publishedAt": f"2026-01-15T10:00:0{number}", "text": "good"}
+        return {"id": f"t{number}", "snippet": {"channel": "c", "comment": {"snippet": told}}}
+
+    answers = [
+        {"kind": "list", "pageInfo": {"total": 4}, "items": [thread(4 * page + n) for n in range(4)]}
+        for page in range(pages)
+    ]
+    data = json.dumps(answers if pages > 1 else answers[0], indent=1)
+    with opened(tmp_path, write(tmp_path, "a.json", data)) as export:
+        assert (export.users, export.behaviors, export.rejected_rows) == (2, 4 * pages, 0)
+
+
 def test_a_list_column_of_the_export_stays_its_own(tmp_path: Path) -> None:
     row = {"user": "u", "time": "2026-01-15 10:00:00", "item": "x"}
     whole = {"list": "mine", "orders": [row], "visits": [{**row, "item": "y"}]}

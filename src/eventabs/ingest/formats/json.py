@@ -24,6 +24,7 @@ _NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line h
 _REMARKS: Final = ("/*", "//")  # above the records, as phpMyAdmin writes them
 _NEWLINES: Final = re.compile(r"[\r\n]+")
 _NAMED: Final = 0.7  # how well a key says that its value is a time
+_MAY_BE: Final = 0.6
 _DEEPEST: Final = 4  # lists within lists that are followed
 _LIST: Final = "list"  # the column of its name, where records come from several
 _KEY: Final = "key"  # the column of what a record stands under
@@ -97,7 +98,9 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     # the first readable record has its times only inside a list
     record = next(filter(None, map(_object, files.spread_lines(text, _HEAD))), {})
     inner = list(_flat(record, {}, file.times, 0))
-    if around or (inner != [record] and any(_has_time(each, file.times) for each in inner)):
+    # answers of an interface: pages of records that have their times in objects
+    are_pages = not _has_time_inside(record) and any(map(_has_time_inside, inner))
+    if around or (inner != [record] and (are_pages or any(_has_time(each, file.times) for each in inner))):
         flat = file.copy_named("flat")
         flatten(text, flat, file.times, around, file.stop)
         text = str(flat)
@@ -195,6 +198,14 @@ def _has_time(record: Mapping[str, Any], times: Collection[str]) -> bool:
         return True
     paths = (parse_path(path, record) for path in times if "." in path)
     return any(path and value_at(record, path) is not None for path in paths)
+
+
+def _has_time_inside(record: Mapping[str, Any]) -> bool:
+    """Whether an object, or one inside it, has what may be a time."""
+    return any(
+        _has_time_inside(value) if isinstance(value, dict) else fit(key, "time") > _MAY_BE
+        for key, value in record.items()
+    )
 
 
 @contextmanager
