@@ -11,7 +11,7 @@ FACTS: dict[str, Any] = {
     "run_id": "r",
     "created_at": "2026-01-01T00:00:00+00:00",
     "paths": ["/data/a.csv"],
-    "settings": {"llm": {"model": "m"}},
+    "settings": {"llm": {"model": "m", "price": {"input": 3.4, "output": 3.4}}},
     "settings_fingerprint": "f",
     "flags": {"not": "shown"},
 }
@@ -19,15 +19,14 @@ FACTS: dict[str, Any] = {
 
 def written(tmp_path: Path, facts: dict[str, Any]) -> dict[str, Any]:
     directory = RunDirectory(tmp_path)
-    write_checkpoint(directory, facts, Counts(), status="running", cost=3.0, batches_left=5)
+    write_checkpoint(directory, facts, Counts(), status="running", batches_left=5)
     document: dict[str, Any] = orjson.loads(directory.checkpoint.read_bytes())
     return document
 
 
 def test_a_cost_is_written_to_the_millionth(tmp_path: Path) -> None:
-    write_checkpoint(
-        RunDirectory(tmp_path), FACTS, Counts(), status="running", cost=0.0000034, batches_left=0
-    )
+    counts = Counts(prompt_tokens=1)
+    write_checkpoint(RunDirectory(tmp_path), FACTS, counts, status="running", batches_left=0)
     assert orjson.loads((tmp_path / "checkpoint.json").read_bytes())["usage"]["cost"] == 0.000003
 
 

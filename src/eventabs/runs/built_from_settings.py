@@ -197,9 +197,7 @@ class RunContext:
     def save(self, tracker: ProgressTracker, *, status: RunStatus, batches_waiting: int = 0) -> None:
         """Write checkpoint.json."""
         left = tracker.under_way + batches_waiting
-        store.write_checkpoint(
-            self.directory, self.facts, tracker.counts, status=status, cost=tracker.cost, batches_left=left
-        )
+        store.write_checkpoint(self.directory, self.facts, tracker.counts, status=status, batches_left=left)
 
 
 WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for

@@ -5,7 +5,7 @@ import os
 import shlex
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from io import FileIO
@@ -16,6 +16,7 @@ import orjson
 
 from eventabs.errors_and_exit_codes import NO_ROOM, DiskFullError, RunDirectoryError, StorageError
 from eventabs.interface_language import gettext as _
+from eventabs.providers import Price
 from eventabs.shared_records import Counts, RunStatus
 
 _PRIVATE_DIRECTORY: Final = 0o700
@@ -257,16 +258,14 @@ _USAGE: Final = ("calls", "retries", "prompt_tokens", "completion_tokens", "cach
 
 
 def write_checkpoint(
-    directory: RunDirectory,
-    facts: Mapping[str, Any],
-    counts: Counts,
-    *,
-    status: RunStatus,
-    cost: float | None,
-    batches_left: int,
-    shards: Sequence[Mapping[str, Any]] = (),
+    directory: RunDirectory, facts: Mapping[str, Any], counts: Counts, *, status: RunStatus, batches_left: int
 ) -> None:
-    """Replace checkpoint.json. `facts` are what stays the same; `shards`: those that were merged, and where they are."""
+    """Replace checkpoint.json. `facts` are what stays the same."""
+    cost = Price(**facts["settings"]["llm"]["price"]).total(counts)
+    shards = [
+        {"shard": each["shard"], "path": each["out"], "status": each["status"]}
+        for each in facts.get("shards", ())
+    ]
     document = {
         "format": 1,
         "status": status,

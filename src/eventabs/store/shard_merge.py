@@ -15,7 +15,6 @@ import orjson
 
 from eventabs.errors_and_exit_codes import DiskFullError, RunDirectoryError
 from eventabs.interface_language import gettext as _
-from eventabs.providers import Price
 from eventabs.shared_records import AnyPath, RunStatus, Shard
 from eventabs.store.ledger import Ledger, damage_reported, load_json, making, uri_to_read
 from eventabs.store.ledger_queries import count_all
@@ -98,18 +97,8 @@ def merge(
                 write_results(target, ledger)
                 replace_file(target.rejects, _rejects(parts))
                 counts = count_all(ledger)
-            write_checkpoint(
-                target,
-                facts,
-                counts,
-                status=facts["status"],
-                cost=Price(**facts["settings"]["llm"]["price"]).total(counts),
-                batches_left=max(0, facts["progress"]["batches_total"] - counts.batches_done),
-                shards=[
-                    {"shard": each["shard"], "path": each["out"], "status": each["status"]}
-                    for each in facts["shards"]
-                ],
-            )
+            left = max(0, facts["progress"]["batches_total"] - counts.batches_done)
+            write_checkpoint(target, facts, counts, status=facts["status"], batches_left=left)
         except DiskFullError as error:
             raise disk_full(target.path, resumable=False) from error
     shards = {part.shard: part.directory.path for part in parts}
