@@ -264,15 +264,9 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit all that happens inside, or nothing of it."""
-        with translated(self._path):
+        with translated(self._path), self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+            yield
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Query the ledger; see schema.sql for its tables and views.sql for what they mean."""
