@@ -84,24 +84,20 @@ def _unshared(
     last ones are missing.
     """
     known = range(bisect_left(log, window.first, key=_INSTANT), bisect_right(log, window.last, key=_INSTANT))
-    identities = list(map(_identity, log[known.start : known.stop]))
-    found = list(map(_identity, export))
-    if identities == found:
+    here, there = (list(map(_identity, side)) for side in (log[known.start : known.stop], export))
+    if here == there:
         return [], [], known
-    unmatched = Counter(identities)
-    new = []
-    for behavior, identity in zip(export, found, strict=True):
-        if unmatched[identity]:
-            unmatched[identity] -= 1
-        else:
-            new.append(behavior)
-    missing = []
-    for index in reversed(known):
-        identity = identities[index - known.start]
-        if unmatched[identity]:
-            unmatched[identity] -= 1
-            missing.append(index)
-    return new, missing[::-1], known
+    new = [export[place] for place in _surplus(there, here)]
+    return new, [known[place] for place in _surplus(here, there)], known
+
+
+def _surplus(these: Iterable[Hashable], others: Iterable[Hashable]) -> Iterator[int]:
+    """Yield the places of what stands oftener among these than among others: of equal ones the last."""
+    left = Counter(others)
+    for place, each in enumerate(these):
+        left[each] -= 1
+        if left[each] < 0:
+            yield place
 
 
 def _identity(behavior: Behavior) -> Hashable:
