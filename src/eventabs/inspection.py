@@ -51,9 +51,7 @@ class StoredCall:
     status: str
     sent_at: float
     ended_at: float | None  # None: lost in flight
-    seconds: (
-        float | None
-    )  # how long its last try took: the time before that went into waits and earlier tries
+    seconds: float | None  # of its last try: the time before that went into waits and earlier tries
     attempt: int
     finish_reason: str | None
     tier: str | None  # that served it, None for the ordinary one
@@ -224,9 +222,8 @@ _EXAMPLES = """SELECT user_id, call_id, finish_reason, reply FROM bad_replies WH
 def failures(ledger: Ledger) -> Iterator[tuple[str, int, int, int, list[tuple[str, int, str, str, int]]]]:
     """Yield causes of failures, the worst first: bad answers, users that had one, those that failed in the end, examples."""
     for reason, *numbers in ledger.rows(_CAUSES):
-        examples = list[
-            tuple[str, int, str, str, int]
-        ]()  # user, call, finish reason, reply, characters cut from it
+        # user, call, finish reason, reply, characters cut from it
+        examples = list[tuple[str, int, str, str, int]]()
         for user_id, call_id, finish_reason, blob in ledger.rows(_EXAMPLES, reason, 3):
             text = store.unpack_text(blob)
             left_out = max(0, len(text) - _HEAD - _TAIL)

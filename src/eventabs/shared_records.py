@@ -430,9 +430,8 @@ class Outcome:
     """What became of one part in one reply: every behavior that was asked about is in an event, or a log index below."""
 
     part: Part
-    reason: (
-        FailureReason | None
-    )  # None: usable; `unplaced` and `minor` keep what was placed, the rest is asked again
+    # None: usable; `unplaced` and `minor` keep what was placed, the rest is asked again
+    reason: FailureReason | None
     events: tuple[Event, ...] = ()
     journeys: tuple[Journey, ...] = ()
     minor: tuple[int, ...] = ()

@@ -195,9 +195,8 @@ class Evaluation:
 
     unit: Literal["minutes", "rows"]  # of `by_label` and `confusion`: minutes where labels are intervals
     tally: Tally = field(default_factory=Tally)
-    shapes: dict[str, Counter[str]] = field(
-        default_factory=lambda: defaultdict(Counter)
-    )  # of events, of labels
+    # of `events`, of `labels`
+    shapes: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     unused: Counter[str] = field(default_factory=Counter)  # what is left out
     by_user: list[UserRow] = field(default_factory=list)
     # by (wanted, found) label; "" where there is none
@@ -431,9 +430,8 @@ class Comparison:
     scores: dict[str, dict[str, Score]]
     # the share of a user's rows, and of its journeys, that the second run has too: mean of users, with an exact one-sided bound
     kept: dict[str, Figure]
-    types: list[
-        dict[str, str | int]
-    ]  # how many behaviors of type a in the first run are of type b in the second
+    # how many behaviors of type a in the first run are of type b in the second
+    types: list[dict[str, str | int]]
     most_different: tuple[UserPair, ...]  # in order
 
 

@@ -277,9 +277,7 @@ class Verdicts:
     path: Path
     review: Review
     events: dict[str, str] = field(default_factory=dict)  # a verdict by event
-    types: dict[str, str] = field(
-        default_factory=dict
-    )  # what an event should have been called, where it was said
+    types: dict[str, str] = field(default_factory=dict)  # what an event should have been called, where said
     days: set[str] = field(default_factory=set)  # that were looked at
     missing: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # events by day
     renamed: int = 0  # rows whose user a spreadsheet has changed, such as by leading zeros

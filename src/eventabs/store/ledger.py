@@ -187,9 +187,7 @@ class PartChange(NamedTuple):
     broken_calls: int = 0
     max_peers: int = 0
     reason: FailureReason | None = None
-    asked: tuple[str, PartSize] | None = (
-        None  # which rows are asked about next, and their cost; None: the same
-    )
+    asked: tuple[str, PartSize] | None = None  # the rows to ask about next, and their cost; None: the same
     accepted: Outcome | None = None  # that it is done with
     too_large: bool = False  # failed because it was asked about whole
     replaced_by: tuple[Piece, ...] = ()  # the pieces it was cut into
@@ -517,9 +515,7 @@ class Ledger:
         ).rowcount
 
     def _end_call(self, call_id: int, status: str, **values: object) -> None:
-        now = (
-            "(julianday('now') - 2440587.5) * 86400.0"  # in seconds; older SQLite has no unixepoch('subsec')
-        )
+        now = "(julianday('now') - 2440587.5) * 86400.0"  # older SQLite has no unixepoch('subsec')
         columns = "".join(f", {name} = ?" for name in values)
         self._db.execute(
             f"UPDATE calls SET status = ?, ended_at = {now}{columns} WHERE id = ?",
