@@ -622,18 +622,9 @@ def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = Non
 def pack_outcome(outcome: Outcome) -> bytes:
     """Pack what an outcome holds, but for part and reason."""
     events, journeys = outcome.as_rows
-    return pack_json(
-        {
-            "events": events,
-            "journeys": journeys,
-            "minor": row_ranges(outcome.minor),
-            "unplaced": row_ranges(outcome.unplaced),
-            "unasked": row_ranges(outcome.unasked),
-            "misfiled": outcome.misfiled,
-            "repeated": outcome.repeated,
-            "same": outcome.same,
-        }
-    )
+    rows = {name: row_ranges(getattr(outcome, name)) for name in ("minor", "unplaced", "unasked")}
+    counts = {"misfiled": outcome.misfiled, "repeated": outcome.repeated}
+    return pack_json({"events": events, "journeys": journeys, **rows, **counts, "same": outcome.same})
 
 
 def unpack_outcome(part: Part, reason: FailureReason | None, blob: bytes) -> Outcome:
