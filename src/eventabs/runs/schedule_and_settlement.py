@@ -462,10 +462,8 @@ class Session:
         asked = {user.part: user for user in call.users.values()}
         attempts = self.run.settings.run.attempts
         changes = after_reply(call, reply, outcomes, attempts=attempts, at_the_cap=at_the_cap)
-        changes = [
-            await self._cut(await self._narrowed(change, asked[change.part], outcomes[change.part]))
-            for change in changes
-        ]
+        narrowed = (self._narrowed(each, asked[each.part], outcomes[each.part]) for each in changes)
+        changes = [await self._cut(change) for change in narrowed]
         outcomes |= {change.part: change.accepted for change in changes if change.accepted}
         answers = store.placed_answers(list(call.users.values()), list(reading.outcomes.values()))
 
@@ -504,15 +502,14 @@ class Session:
         would_do = sum(each.usable or bool(acceptable(asked[part], each)) for part, each in outcomes.items())
         return SettledReply(would_do, done.unusable, commit())
 
-    async def _narrowed(self, change: PartChange, asked: AskedUser, outcome: Outcome) -> PartChange:
+    def _narrowed(self, change: PartChange, asked: AskedUser, outcome: Outcome) -> PartChange:
         """Ask next only about the days that have unplaced rows; what is placed stays. An extension shows what it showed."""
         if change.state != "pending" or outcome.reason != "unplaced" or asked.log.known:
             return change
-        log = await self.writer.write(Ledger.log, *change.part)
-        rows = dict(enumerate(log.behaviors, change.part.first))
+        rows = dict(enumerate(asked.history, change.part.first))
         days = {rows[row].day for row in {*outcome.unplaced} - asked.past}
         kept = {row: behavior for row, behavior in rows.items() if behavior.day in days}
-        log = replace(log, behaviors=tuple(kept.values()))
+        log = replace(asked.log, behaviors=tuple(kept.values()))
         return change._replace(asked=(row_ranges(kept), self.builder.measure(log)))
 
     async def settle_error(self, call: Call, error: EndpointError) -> None:
