@@ -95,6 +95,36 @@ def test_the_letters_of_a_language_tell_its_encoding(tmp_path: Path, text: str, 
     assert text in fact
 
 
+@pytest.mark.parametrize(
+    ("codec", "encoding"), [("utf-8", ""), ("utf-8", "utf-8"), ("gb18030", ""), ("gb18030", "gb18030")]
+)
+def test_a_few_characters_that_were_cut_are_read_as_such_and_said(
+    tmp_path: Path, codec: str, encoding: str
+) -> None:
+    row = "u{0},2026-01-15 10:00:00,新能源汽车的价格和试驾{0}\n"
+    text = "uid,time,item\n" + "".join(row.format(number) for number in range(400))
+    for cut, is_read in ((1, True), (40, False)):  # characters; many speak of another encoding
+        data = text.encode(codec).split("试".encode(codec))
+        parts = [
+            part + "试".encode(codec)[: 1 if number in range(200, 200 + cut) else None]
+            for number, part in enumerate(data[:-1])
+        ]
+        path = write(tmp_path, "a.csv", b"".join([*parts, data[-1]]))
+        if not is_read:
+            with (
+                pytest.raises(InputError, match=r"\[input\] encoding"),
+                opened(tmp_path, path, encoding=encoding),
+            ):
+                pass
+            continue
+        with opened(tmp_path, path, encoding=encoding) as export:
+            (said,) = [each.message for each in export.description.warnings if each.code == "broken_texts"]
+            assert "the first in line 202;" in said
+            items = {log.user_id: log.behaviors[0].item for log in export.user_logs()}
+        assert [user for user, item in items.items() if "\ufffd" in item] == ["u200"]
+        assert items["u7"] == "新能源汽车的价格和试驾7"
+
+
 def test_an_encoding_that_does_not_exist_or_does_not_fit_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", CHINESE)
     with pytest.raises(ConfigError, match="no encoding klingon"), opened(tmp_path, path, encoding="klingon"):

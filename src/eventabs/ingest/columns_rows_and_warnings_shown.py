@@ -327,6 +327,7 @@ def describe(files: Sequence[MappedFile], warnings: Iterable[InputWarning]) -> D
     words = max(in_words, key=lambda each: each.distinct).column if in_words else ""
     found = [
         *warnings,
+        *_broken_texts(files),
         *_left_inside(first, sample),
         *_short_on_days(first),
         *_implausible(first, played, words),
@@ -338,6 +339,19 @@ def describe(files: Sequence[MappedFile], warnings: Iterable[InputWarning]) -> D
     else:
         proposal = input_table({"schema": only.schema, **kept} if only else kept, {})
     return Description(mappings, _read_rows(first, sample), tuple(dict.fromkeys(found)), proposal)
+
+
+def _broken_texts(files: Sequence[MappedFile]) -> Iterator[InputWarning]:
+    for each in files:
+        content, encoding = each.source.file.content, each.source.file.encoding
+        if content.broken:
+            message = _(
+                "{path} has characters that are not {encoding}, {count:,}, the first in line {line:,}; each is read as \ufffd; if the file has another"
+                " encoding, name it: {setting}"
+            )
+            values = {"path": each.name, "count": content.broken, "line": content.line_not_utf8}
+            setting = "[input] encoding"
+            yield warning("broken_texts", message, encoding=encoding, setting=setting, **values)
 
 
 def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[InputWarning]:

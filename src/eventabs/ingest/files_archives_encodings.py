@@ -110,7 +110,10 @@ class Content:
     # every line ends alike: in LF, in CRLF or in CR; else quoted fields may have line breaks
     one_newline: bool
     longest: int  # bytes; an upper bound of the longest line, in whole chunks
-    line_not_utf8: int = 0  # the first, 0 if there is none
+    line_not_utf8: int = (
+        0  # the first, 0 if there is none; of a copy in UTF-8 the first with a broken character
+    )
+    broken: int = 0  # characters that its encoding does not have, each read as U+FFFD
 
 
 class FileStamp(NamedTuple):
@@ -460,28 +463,40 @@ def readable_text(
         if not line_not_utf8 and one_newline and lone_return == " ":
             return unpacked, "utf-8", content
         codec = codec if line_not_utf8 else "utf-8"
-    tried = [codec] if codec else ["gb18030"] if _is_mostly_utf8(unpacked) else _LANGUAGES
-    for each in tried:
-        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(each)(), translate=False)
+    is_utf8 = not codec and _is_mostly_utf8(unpacked)
+    tried = [(each, "strict") for each in ([codec] if codec else ["gb18030"] if is_utf8 else _LANGUAGES)]
+    tried.append(
+        (codec or ("utf-8" if is_utf8 else "gb18030"), "replace")
+    )  # some characters may have been cut
+    fault: Exception | None = None
+    for each, errors in tried:
+        decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(each)(errors), translate=False)
         seen: Counter[str] = Counter()
+        lines = broken = first = 0
         with Path(unpacked).open("rb") as file, copy.open("w", encoding="utf-8", newline="") as target:
             try:
                 for chunk in stop.until(chain(iter(lambda: file.read(_CHUNK), b""), [b""])):
                     text = decoder.decode(chunk, final=not chunk)
                     if not codec:
                         seen.update(_BEYOND_ASCII.findall(text))
+                    if errors == "replace" and "\ufffd" in text:
+                        first = first or lines + 1 + text.count("\n", 0, text.index("\ufffd"))
+                        broken += text.count("\ufffd")
+                    lines += text.count("\n")
                     target.write(text.replace("\r\n", "\n").replace("\r", lone_return))
             except (UnicodeError, ValueError) as error:
-                if not codec or line_not_utf8:
-                    continue
-                message = _("{path} is not {encoding} ({error}); name another: [input] encoding")
-                raise InputError(message.format(path=path, encoding=codec, error=error)) from None
-        if codec or _LANGUAGES[each](seen):
-            return str(copy), each, replace(inspect(str(copy), path), one_newline=one_newline)
+                fault = fault or error
+                continue
+        content = inspect(str(copy), path)
+        content = replace(content, one_newline=one_newline, line_not_utf8=first, broken=broken)
+        if broken * _LINES_A_BROKEN <= content.lines and (codec or each == "utf-8" or _LANGUAGES[each](seen)):
+            return str(copy), each, content
     message = _(
         "{path} is not UTF-8 (line {line}), and what it is, is not certain; name it: [input] encoding"
     )
-    raise InputError(message.format(path=path, line=line_not_utf8))
+    if codec and not line_not_utf8:
+        message = _("{path} is not {encoding} ({error}); name another: [input] encoding")
+    raise InputError(message.format(path=path, line=line_not_utf8, encoding=codec, error=fault))
 
 
 def _is_mostly_utf8(path: str) -> bool:
@@ -554,6 +569,9 @@ def _looks(words: str, share: float, vowels: str = "") -> Callable[[Counter[str]
     return test
 
 
+_LINES_A_BROKEN: Final = (
+    100  # for a character that its encoding does not have: more of them speak of another encoding
+)
 # The encodings that are tried, and whether the words of a text that was read by one look like its language.
 _BEYOND_ASCII: Final = re.compile(r"[^\s,;|\"']*[^\x00-\x7f][^\s,;|\"']*")
 _LANGUAGES: Final[dict[str, Callable[[Counter[str]], bool]]] = {
