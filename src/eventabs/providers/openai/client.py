@@ -402,16 +402,26 @@ class OpenAIProvider:
 
     async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:
         """Send the body and read the answer into the assembler, under the limits of time and size."""
-        limits = self.endpoint.llm
+        limits, now = self.endpoint.llm, asyncio.get_running_loop().time
         idle_timeout = limits.idle_timeout if body.get("stream") else limits.call_timeout
-        now = asyncio.get_running_loop().time
-        last = now() + limits.call_timeout
+        seconds, last = min(idle_timeout, limits.call_timeout), now() + limits.call_timeout
+        sending = self._channel.send("POST", self._address.url, orjson.dumps(body))
         try:
-            async with asyncio.timeout(min(idle_timeout, limits.call_timeout)) as timeout:
-                response = await self._channel.send("POST", self._address.url, orjson.dumps(body))
-                async with aclosing(response):
-                    async for seconds in self._receive(response, assembler, on_content, idle_timeout):
-                        timeout.reschedule(min(last, now() + seconds))
+            async with asyncio.timeout(seconds) as timeout, self._channel.answer(sending) as response:
+                context = self._channel.error_context(response)
+                encoding = response.headers.get("content-encoding", "")
+                reader = PayloadReader(encoding=encoding, limit=self.endpoint.reply_characters)
+                async for chunk in raw_chunks(response):
+                    payloads = reader.feed(chunk)
+                    assembler.is_streamed = not reader.is_document
+                    has_content = self._add(payloads, assembler, context)
+                    if has_content:
+                        on_content(assembler.characters)
+                    if has_content or (reader.is_document and not chunk.isspace()):
+                        timeout.reschedule(min(last, now() + idle_timeout))
+                    if payloads and payloads[-1] == _DONE:
+                        timeout.reschedule(min(last, now() + 1.0))
+                self._add(reader.finish(), assembler, context)
         except TimeoutError:
             if assembler.finish_reason:
                 return
@@ -420,33 +430,8 @@ class OpenAIProvider:
                 " if it queues calls, lower run.concurrency, else raise {setting}"
             )
             setting = "llm.idle_timeout" if idle_timeout < limits.call_timeout else "llm.call_timeout"
-            seconds = min(idle_timeout, limits.call_timeout)
-            raise NoContentError(
-                message.format(host=self._address.host, seconds=seconds, setting=setting)
-            ) from None
-        except WIRE_ERRORS as error:
-            raise translate_error(error, self._address) from None
-
-    async def _receive(
-        self, response: httpx.Response, assembler: ReplyAssembler, on_content: OnContent, idle_timeout: float
-    ) -> AsyncIterator[float]:
-        """Read the answer into the assembler; yield how many seconds to wait for what comes next."""
-        context = self._channel.error_context(response)
-        if not response.is_success:
-            raise errors.make_status_error(await read_error_body(response), context)
-        encoding = response.headers.get("content-encoding", "")
-        reader = PayloadReader(encoding=encoding, limit=self.endpoint.reply_characters)
-        async for chunk in raw_chunks(response):
-            payloads = reader.feed(chunk)
-            assembler.is_streamed = not reader.is_document
-            if self._add(payloads, assembler, context):
-                on_content(assembler.characters)
-                yield idle_timeout
-            elif reader.is_document and not chunk.isspace():
-                yield idle_timeout
-            if payloads and payloads[-1] == _DONE:
-                yield 1.0
-        self._add(reader.finish(), assembler, context)
+            values = {"host": self._address.host, "seconds": seconds, "setting": setting}
+            raise NoContentError(message.format(**values)) from None
         if reader.is_document:
             assembler.end()
         if not assembler.is_recognized:
