@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.errors_and_exit_codes import EventabsError, RunDirectoryError, StorageError
 from eventabs.shared_records import Part, PartSize, Reply, Usage, UserLog
-from eventabs.store.ledger import Ledger, PartChange, digest_of, making
+from eventabs.store.ledger import Ledger, PartChange, digest_of
 from runs_kit import SIZE, answer, bad, make_log, new_ledger, opened, plan, well, whole
 
 ANNA, BERT, CLEO = make_log("anna"), make_log("bert"), make_log("cleo", 20)
@@ -56,14 +56,15 @@ def test_what_is_committed_is_there_in_another_process_after_a_crash(ledger: Led
 
 
 def test_to_open_a_new_ledger_changes_nothing_that_only_a_writer_could_undo_after_a_kill(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "ledger.sqlite"
-    with making(path):
-        pass
-    made = path.read_bytes()
+    made = list[bytes]()
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "open", lambda created: made.append(created.read_bytes()))
+        Ledger.create(path, {})
     ledger = Ledger.open(path)
-    assert path.read_bytes() == made
+    assert path.read_bytes() == made[0]
     ledger.close()
 
 

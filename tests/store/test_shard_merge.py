@@ -97,6 +97,12 @@ def test_files_of_merged_shards_are_those_of_the_unsharded_run_to_the_byte(folde
     assert (folder / "m" / name).read_bytes() == (folder / "day.eventabs" / name).read_bytes()
 
 
+def test_a_merged_run_that_was_read_has_no_files_but_its_own(folder: Path) -> None:
+    merge(shards(), "m")
+    inspect_run(Path("m"), now=lambda: 0.0)
+    assert sorted(file.name for file in Path("m").iterdir()) == FILES
+
+
 def test_the_checkpoint_adds_up_the_shards_and_names_them_from_its_own_folder(folder: Path) -> None:
     merge(shards(), "m")
     merged, whole = checkpoint("m"), checkpoint("day.eventabs")

@@ -73,8 +73,6 @@ def making(path: Path) -> Iterator[sqlite3.Connection]:
                 ledger.execute("PRAGMA synchronous = OFF")
                 ledger.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
                 yield ledger
-                # now, since a process that is killed while it changes this leaves what only a writer may undo
-                ledger.execute("PRAGMA journal_mode = WAL")
             os.fsync(file)
         except BaseException:
             fresh.unlink()
@@ -232,6 +230,8 @@ class Ledger:
         """Make a new ledger that remembers the facts of its run. It is there as a whole or not at all."""
         with making(path) as connection:
             cls(connection, path).set_meta(facts)
+            # now, since a process that is killed while it changes this leaves what only a writer may undo
+            connection.execute("PRAGMA journal_mode = WAL")
         return cls.open(path)
 
     @classmethod
