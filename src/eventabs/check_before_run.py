@@ -172,7 +172,8 @@ def _facts(settings: Settings) -> dict[str, Any]:
 def _prompt(settings: Settings) -> Finding:
     answer, detail = settings.prompt.answer, settings.prompt.detail
     try:
-        _builder, limits = runs.builder_and_limits(settings, facts := _facts(settings))
+        facts = _facts(settings)
+        _builder, limits = runs.builder_and_limits(settings, facts)
         limits.room  # noqa: B018  raises where the instructions leave none
         runs.make_reader(settings, facts)
     except UsageError as error:

@@ -142,14 +142,12 @@ def rows_of(log: UserLog) -> list[Behavior]:
 def groups_of(events: Iterable[Mapping[str, Any]], journeys: Iterable[Mapping[str, Any]] = ()) -> list[Group]:
     """Take a user's events as a ledger and events.jsonl have them; its journeys say of which kind each is."""
     kinds = {each["id"]: each["kind"] for each in journeys}
-    told = ((each, each["journey"] or "") for each in events)
-    return [
-        Group(
-            frozenset(each["behaviors"]),
-            *(each["type"], each["category"], journey, kinds.get(journey, ""), each["sure"]),
-        )
-        for each, journey in told
-    ]
+    groups = list[Group]()
+    for each in events:
+        rows, journey = frozenset[int](each["behaviors"]), each["journey"] or ""
+        kind = kinds.get(journey, "")
+        groups.append(Group(rows, each["type"], each["category"], journey, kind, each["sure"]))
+    return groups
 
 
 def wholes_of(groups: Iterable[Group]) -> list[Group]:

@@ -139,7 +139,7 @@ def rows_of_table(path: Path, message: str) -> Iterator[tuple[int, dict[str, str
     """Yield the line and the cells, by columns in lower case, of the rows of a CSV or of JSON lines. Raises InputError."""
     try:
         data = path.read_bytes()
-        utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))  # as GB18030 and semicolons: of a spreadsheet
+        utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))  # a spreadsheet's, as GB18030 below
         try:
             text = data.decode("utf-16" if utf16 else "utf-8-sig")
         except UnicodeDecodeError:
@@ -175,7 +175,7 @@ def _seconds(path: Path, number: int, text: str) -> float:
 
 
 class UserRow(NamedTuple):
-    """A user of both."""
+    """A user that has events and labels."""
 
     user_id: str
     events: int
@@ -389,7 +389,7 @@ Event = dict[str, Any]
 
 
 class ComparedRun(NamedTuple):
-    """A run as a whole."""
+    """One of both runs as a whole."""
 
     run: RunState
     settings: int  # under how many different ones its calls were made

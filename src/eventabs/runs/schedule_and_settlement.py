@@ -319,7 +319,7 @@ def after_error(batch: Batch, error: EndpointError) -> list[PartChange]:
 def _judged(
     planned: PlannedPart, reason: FailureReason, *, attempts: int = 0, broken: int = 0, peers: int = 0
 ) -> PartChange:
-    """Ask again with at most `peers` parts; 0: it has failed. `attempts` and `broken` calls are added; of these one is the last."""
+    """Ask again with at most `peers` parts; 0, or too many broken calls: it has failed. `attempts` and `broken` calls are added."""
     counts = planned.attempts + attempts, planned.broken_calls + broken
     if broken and planned.broken_calls + broken >= MOST_BROKEN_CALLS:
         peers = 0

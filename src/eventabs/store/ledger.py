@@ -363,7 +363,7 @@ class Ledger:
 
     def asked(self, part: Part, rows: str, *, attempt: int = 0, before: int = sys.maxsize) -> AskedUser:
         """Return what is asked about a part: its behaviors, or those of some rows, and what answers before a call made of it."""
-        before = 0 if attempt == 1 and not rows else before  # none about all of it before the first
+        before = 0 if attempt == 1 and not rows else before  # a first attempt at all of it has none
         if part.is_link:
             return self._asked_link(part, rows)
         ((packed, ordinals),) = self.rows("SELECT log, ordinals FROM users WHERE user_id = ?", part.user_id)
@@ -437,13 +437,11 @@ class Ledger:
             alias: [*planned.part, planned.rows, digest_of(log.behaviors)]
             for (alias, log), planned in zip(request.users.items(), batch.parts, strict=True)
         }
+        users, messages = orjson.dumps(asked).decode(), pack_messages(request.messages)
         cursor = self._db.execute(
             "INSERT INTO calls (attempt, users, messages, settings_fingerprint, input_tokens, sent_at,"
             " in_flight_limit) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(batch.attempt, orjson.dumps(asked).decode(), pack_messages(request.messages)),
-                *(settings_fingerprint, request.input_tokens, sent_at, in_flight),
-            ),
+            (batch.attempt, users, messages, settings_fingerprint, request.input_tokens, sent_at, in_flight),
         )
         return int(cursor.lastrowid or 0)
 

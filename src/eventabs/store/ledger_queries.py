@@ -421,10 +421,11 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
     states = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
     before = current_of(ledger, user_id, states[0][0] if states else None)
     waits = codec.pack_outcome(kept) if kept and rows else None
+    row = user_id, since, last, waits, orjson.dumps(listed).decode(), codec.pack_json([*before])
     ledger.rows(
         "INSERT INTO extended VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since, last = excluded.last,"
         " kept = excluded.kept, listed = excluded.listed, before = coalesce(before, excluded.before)",
-        *(user_id, since, last, waits, orjson.dumps(listed).decode(), codec.pack_json([*before])),
+        *row,
     )
     for table in ("users", "parts"):
         ledger.rows(f"DELETE FROM {table} WHERE user_id = ?", user_id)

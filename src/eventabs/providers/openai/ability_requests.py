@@ -27,9 +27,8 @@ async def list_models(endpoint: Endpoint) -> dict[str, int | None]:
         for entry in entries:
             model = entry if isinstance(entry, dict) else {"id": entry}
             known = [model.get(field) for field in _CONTEXT_FIELDS]
-            if isinstance(
-                meta := model.get("meta"), dict
-            ):  # llama.cpp, where n_ctx_train is not what is in force
+            # llama.cpp, where n_ctx_train is not what is in force
+            if isinstance(meta := model.get("meta"), dict):
                 known.append(meta.get("n_ctx"))
             tokens = next((each for each in known if type(each) is int and each > 0), None)
             name = model.get("id") or model.get("name")
@@ -73,7 +72,7 @@ _SCHEMA = {
 
 
 class Prober:
-    """Sends requests as a run would send them; all raise the subclasses of EndpointError, and it itself ConfigError where settings cannot work.
+    """Sends requests as a run would. Making it raises ConfigError where settings cannot work, each method the subclasses of EndpointError.
 
     `dropped`: what is not sent: omitted from the start, or refused since. `spent`: the tokens of all answers.
     """
