@@ -108,9 +108,8 @@ class Engine:
             while not self.stopped and self._error is None:
                 calls, limit = tracker.in_flight + tracker.opened, self.concurrency.now
                 spare = _spare(limit)
-                has_room = (
-                    calls < limit + spare * self._opens_ahead and calls + tracker.unread < limit + spare
-                )
+                ahead = spare if self._opens_ahead else 0
+                has_room = calls < limit + ahead and calls + tracker.unread < limit + spare
                 if has_room and (batch := scheduler.next(links=not tracker.under_way)) is not None:
                     if self.spending.reserve(batch, tracker):
                         tracker.opened += 1

@@ -450,10 +450,8 @@ class ReplyAssembler:
             prompt, completion = count_in(usage, "prompt_tokens"), count_in(usage, "completion_tokens")
             reasoning = count_in(usage, "completion_tokens_details", "reasoning_tokens")
             # OpenAI, Qwen, GLM, vLLM and llama.cpp have it in the details; Moonshot and DeepSeek have fields of their own
-            cached = count_in(usage, "prompt_tokens_details", "cached_tokens") or count_in(
-                usage, "cached_tokens"
-            )
-            cached = cached or count_in(usage, "prompt_cache_hit_tokens")
+            cached = count_in(usage, "prompt_tokens_details", "cached_tokens")
+            cached = cached or count_in(usage, "cached_tokens") or count_in(usage, "prompt_cache_hit_tokens")
             # xAI and Gemini count reasoning beside the completion, but in the total:
             # https://docs.x.ai/docs/key-information/consumption-and-rate-limits
             beside = max(0, count_in(usage, "total_tokens") - prompt - completion) if prompt else 0
