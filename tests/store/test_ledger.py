@@ -1,5 +1,6 @@
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,6 +131,21 @@ def test_a_transaction_is_kept_as_a_whole_or_not_at_all(ledger: Ledger) -> None:
         change_and_fail()
     assert ledger.meta() == {}
     assert [planned.part for planned in ledger.pending_parts()] == [whole(ANNA), whole(BERT), whole(CLEO)]
+
+
+def test_what_sqlite_has_rolled_back_is_never_taken_for_committed(ledger: Ledger) -> None:
+    ((pages,),) = ledger.rows("PRAGMA page_count")
+    ledger.rows(f"PRAGMA max_page_count = {pages}")
+
+    @ledger.transaction()
+    def remember() -> None:
+        ledger.set_meta({"status": "completed"})
+        with suppress(Exception):  # SQLite rolls all back
+            ledger.set_meta({"long": "x" * 1_000_000})
+
+    with pytest.raises(StorageError, match="no transaction is active"):
+        remember()
+    assert ledger.meta().get("status") != "completed"
 
 
 def test_a_full_disk_is_told_and_leaves_the_ledger_as_it_was(ledger: Ledger) -> None:

@@ -265,6 +265,8 @@ class Ledger:
         with translated(self._path), self._db:
             self._db.execute("BEGIN IMMEDIATE")
             yield
+            # not left to the connection, which says nothing where SQLite has rolled back meanwhile
+            self._db.execute("COMMIT")
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Query the ledger; see schema.sql for its tables and views.sql for what they mean."""
