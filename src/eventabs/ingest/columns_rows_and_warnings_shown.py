@@ -109,7 +109,7 @@ def _implausible(file: MappedFile, roles: Collection[str], words: str) -> Iterat
     ).fetchall()
     hours = [(by_hour or {}).get(hour, 0) for hour in range(_HOURS)]
     totals = Totals._make((*counts, hours, last - first if counts[0] else timedelta(), action, item))
-    yield from _users(connection, totals.rows)
+    yield from _unknown_users(connection, totals.rows)
     # many duplicates whose times are minutes or days, in which the same may be done twice
     ((rows, equal, finer),) = connection.execute(f"""
         SELECT count(*), count(*) FILTER (reason = '{DUPLICATE}'), count(*) FILTER (start <> date_trunc('minute', start))
@@ -126,6 +126,7 @@ def _implausible(file: MappedFile, roles: Collection[str], words: str) -> Iterat
         )
         yield warning("odd_years", message, share=_percent(old / totals.rows))
     if totals.rows >= _LEAST:
+        yield from _users(connection, totals.rows)
         yield from _lines(totals, roles, file.reading.unused, words)
         yield from _durations(connection, roles) if {"duration", "end"} & {*roles} else ()
     if not zone and "offset" not in roles:
@@ -177,16 +178,16 @@ def _lines(
         yield warning("one_object", message, share=share, item=totals.usual_item, setting=setting)
 
 
-def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
-    """Look for words for nobody, for as many users as rows, and for one who has nearly all."""
-    ((users, most),) = connection.execute("SELECT count(*), max(readable) FROM users").fetchall()
+def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
+    """Look for words for nobody that have more rows than users have."""
     unknown = connection.execute(
         f"""SELECT user_id, readable FROM users
-        WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= {_FEW} AND readable * ? >= {_OFTEN} * ?
+        WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= {_FEW}
+            AND readable * (SELECT count(*) FROM users) >= {_OFTEN} * ?
             -- numbers from 0
             AND NOT (user_id = '0' AND readable <= 4 * (SELECT max(readable) FROM users WHERE user_id <> '0'))
         ORDER BY readable DESC""",
-        [NOBODY, users, rows],
+        [NOBODY, rows],
     ).fetchall()
     for user, count in unknown:
         message = _(
@@ -195,12 +196,17 @@ def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWa
         )
         share = _percent(count / rows)
         yield warning("unknown_user", message, "user", user=user, count=count, share=share)
-    if rows >= _LEAST and users > _NEARLY_ALL * rows:
+
+
+def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
+    """Look for as many users as rows, and for one who has nearly all."""
+    ((users, most),) = connection.execute("SELECT count(*), max(readable) FROM users").fetchall()
+    if users > _NEARLY_ALL * rows:
         message = _(
             "nearly every row is another user ({share}); if another column says who it was, name it: {setting}"
         )
         yield warning("many_users", message, "user", share=_percent(users / rows))
-    elif rows >= _LEAST and most > _NEARLY_ALL * rows and users > 1:
+    elif users > 1 and most > _NEARLY_ALL * rows:
         message = _("one user has {share} of the rows; if another column says who it was, name it: {setting}")
         yield warning("one_user", message, "user", share=_percent(most / rows))
 

@@ -92,6 +92,11 @@ def test_equal_rows_of_one_minute_are_told_and_those_of_a_second_are_not(tmp_pat
     assert warnings(tmp_path, SHOP, [*shop(str), *shop(str)[:200]]) == {}
 
 
+def test_what_is_wrong_with_the_rows_is_told_before_who_has_them(tmp_path: Path) -> None:
+    lines = [f"u{n},1975-01-{1 + n % 28:02d} 10:00,buy,thing {n}" for n in range(200)]
+    assert list(warnings(tmp_path, SHOP, lines + lines[:20]))[:3] == ["equal_rows", "odd_years", "many_users"]
+
+
 def test_one_action_in_nearly_all_rows_is_told(tmp_path: Path) -> None:
     lines = [line.replace(",view,", ",track,").replace(",cart,", ",track,") for line in shop(str)]
     lines = [line.replace(",buy,", ",track,") if n % 20 else line for n, line in enumerate(lines)]
