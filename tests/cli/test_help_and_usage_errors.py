@@ -67,6 +67,11 @@ def test_without_arguments_the_help_is_shown(tmp_path: Path) -> None:
     assert "estimate" in done.stdout
 
 
+def test_a_command_line_without_docstrings_shows_no_word_for_them() -> None:
+    command = [sys.executable, "-B", "-OO", "-m", "eventabs", "--help"]
+    assert "None" not in subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
 def test_the_command_line_starts_without_what_only_a_run_needs() -> None:
     loading = "from eventabs.cli.help_and_usage_errors import choose_language; choose_language(); import eventabs.cli.commands, sys; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", loading], check=True, capture_output=True, text=True).stdout

@@ -168,7 +168,8 @@ def command(shows: str = "") -> Callable[[Callable[..., None]], Any]:
 
         flat.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
         flat.__annotations__ = {each.name: each.annotation for each in options}
-        return app.command(help=_(str(function.__doc__)), cls=Command)(flat)
+        # python -OO leaves no docstrings
+        return app.command(help=function.__doc__ and _(function.__doc__), cls=Command)(flat)
 
     return decorate
 
