@@ -341,11 +341,8 @@ class Compactor:
 
     def _day(self, ordinal: int, starts_year: bool) -> str:
         day = date.fromordinal(ordinal)
-        return (
-            f"# {day.isoformat()} {self._words['weekdays'][day.weekday()]}\n"
-            if starts_year
-            else f"# {day:%m-%d}\n"
-        )
+        weekday = self._words["weekdays"][day.weekday()]
+        return f"# {day.isoformat()} {weekday}\n" if starts_year else f"# {day:%m-%d}\n"
 
 
 class JourneyLines(Compactor):

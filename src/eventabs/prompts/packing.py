@@ -298,10 +298,11 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> l
     _batches, _share, a_row, room = _input_bound([size for _at, size in held], limits)
     most_out, most_rows, user = limits.max_output_tokens, limits.max_rows or inf, 1 / limits.max_users
     # shares of parts that fit together are at most 1 in sum
-    parts = [
-        _Part(at, size, ((size[0] + a_row * size[2]) / room, size[1] / most_out, size[2] / most_rows, user))
-        for at, size in held
-    ]
+    parts = []
+    for at, size in held:
+        tokens, out, rows = size
+        shares = ((tokens + a_row * rows) / room, out / most_out, rows / most_rows, user)
+        parts.append(_Part(at, size, shares))
     parts.sort(key=lambda part: (-max(part.shares), -sum(part.shares)))
     least = min(least - len(batches), len(parts))
     packed = _fewest(parts, limits, least)

@@ -178,12 +178,9 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
         if is_timed or (layout.dialect.is_blank == dialect.is_blank and not cut):
             return layout
     first, alike = _rows_alike(lines, dialect)
-    if (
-        alike
-        and len(alike[0]) > 1
-        and (any(map(_STAMP.fullmatch, alike[0])) or all(map(_is_value, alike[0])))
-    ):
-        unnamed = tuple(f"c{number}" for number in range(1, len(alike[0]) + 1))
+    row = alike[0] if alike else ()
+    if len(row) > 1 and (any(map(_STAMP.fullmatch, row)) or all(map(_is_value, row))):
+        unnamed = tuple(f"c{number}" for number in range(1, len(row) + 1))
         return Layout(dialect, unnamed, len(unnamed), has_header=False, above=first)
     columns = tuple(name.strip() for name in dialect.lenient_fields(lines[0])) if lines else ()
     return Layout(dialect, columns, len(columns))
@@ -434,9 +431,8 @@ class _Form(NamedTuple):
     columns: tuple[str, ...]  # of its groups
     # a line, between the one above and the one below it, that gives the first columns of the rows below it; a `day` belongs to their times
     above: re.Pattern[str] = re.compile("(?!)")
-    is_strict: bool = (
-        False  # a line that names nobody is the program's own, not a message whose name is not understood
-    )
+    # a line that names nobody is the program's own, not a message whose name is not understood
+    is_strict: bool = False
     pair: re.Pattern[str] | None = None  # a field, where a row says the names of its fields itself
 
     @property

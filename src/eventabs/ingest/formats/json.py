@@ -17,9 +17,7 @@ from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.interface_language import gettext as _
 from eventabs.stop_request import Stop
 
-_HEAD: Final = (
-    1 << 16
-)  # bytes that are read for the shape and for keys, at the file's start and at further places
+_HEAD: Final = 1 << 16  # bytes that are read for the shape, and for keys at further places too
 _NO_DELIMITER: Final = "\x01"  # not allowed in JSON text, so no readable line has it
 _REMARKS: Final = ("/*", "//")  # above the records, as phpMyAdmin writes them
 _NEWLINES: Final = re.compile(r"[\r\n]+")
