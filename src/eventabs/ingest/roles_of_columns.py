@@ -451,7 +451,7 @@ def _toml(value: object) -> str:
 def refuse_one_user(source: Format, user_columns: Sequence[str] | None) -> None:
     """Raise InputError if the user that the settings name for the file is rather the name of a column.
 
-    `user_columns` name the users, without a schema (None) a setting or their names do: if one has several users, all would become one log.
+    If one of `user_columns` has several users, all would become one log. None: no schema says which these are, but a setting or the names do.
     """
     user, path, named = source.file.settings.user, source.file.path, source.file.named["user"]
     message = ""

@@ -143,7 +143,7 @@ CODES = (*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2)))
 
 
 def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], int]) -> dict[str, str]:
-    """Give codes, the cheapest first, to the texts that save most by one, of their `uses` that `share` in a batch; return the texts by code."""
+    """Return the texts that a code makes cheaper, by code: what saves most has the cheapest. A batch has a `share` of the `uses` of a text."""
     codes = deque(sorted(CODES, key=lambda code: (count(f" {code}"), len(code))))
 
     def saved(text: str) -> float:

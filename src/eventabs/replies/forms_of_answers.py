@@ -83,7 +83,7 @@ def one_line(text: str, limit: int) -> str:
 
 
 class Label(NamedTuple):
-    """What stands before groups. `known`: the vocabulary has it; `has_category`: with one that no mark changes; `odd`: its mark is not the vocabulary's."""
+    """What stands before groups. `known`: in the vocabulary; `has_category`: there with one, which no mark changes; `odd`: with a mark that is not there."""
 
     type: str
     category: str
@@ -645,7 +645,7 @@ class _Tree:
 
 
 def parse(text: str) -> tuple[list[object], bool]:
-    """Return the objects and arrays in a text, whatever their quotes and commas are like or stands around, and whether the last one is closed."""
+    """Return the objects and arrays in a text, with any quotes and commas and whatever is around them, and whether the last one is closed."""
     opens = [at for at in (text.find("{"), text.find("[")) if at >= 0]
     with suppress(orjson.JSONDecodeError):
         return [orjson.loads(text[min(opens, default=0) : 1 + max(text.rfind("}"), text.rfind("]"))])], True
