@@ -110,9 +110,8 @@ class Content:
     # every line ends alike: in LF, in CRLF or in CR; else quoted fields may have line breaks
     one_newline: bool
     longest: int  # bytes; an upper bound of the longest line, in whole chunks
-    line_not_utf8: int = (
-        0  # the first, 0 if there is none; of a copy in UTF-8 the first with a broken character
-    )
+    # the first, 0 if there is none; of a copy in UTF-8 the first with a broken character
+    line_not_utf8: int = 0
     broken: int = 0  # characters that its encoding does not have, each read as U+FFFD
 
 
@@ -465,9 +464,8 @@ def readable_text(
         codec = codec if line_not_utf8 else "utf-8"
     is_utf8 = not codec and _is_mostly_utf8(unpacked)
     tried = [(each, "strict") for each in ([codec] if codec else ["gb18030"] if is_utf8 else _LANGUAGES)]
-    tried.append(
-        (codec or ("utf-8" if is_utf8 else "gb18030"), "replace")
-    )  # some characters may have been cut
+    # some characters may have been cut
+    tried.append((codec or ("utf-8" if is_utf8 else "gb18030"), "replace"))
     fault: Exception | None = None
     for each, errors in tried:
         decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(each)(errors), translate=False)
@@ -569,9 +567,8 @@ def _looks(words: str, share: float, vowels: str = "") -> Callable[[Counter[str]
     return test
 
 
-_LINES_A_BROKEN: Final = (
-    100  # for a character that its encoding does not have: more of them speak of another encoding
-)
+# for a character that its encoding does not have: more of them speak of another encoding
+_LINES_A_BROKEN: Final = 100
 # The encodings that are tried, and whether the words of a text that was read by one look like its language.
 _BEYOND_ASCII: Final = re.compile(r"[^\s,;|\"']*[^\x00-\x7f][^\s,;|\"']*")
 _LANGUAGES: Final[dict[str, Callable[[Counter[str]], bool]]] = {
