@@ -27,7 +27,7 @@ def chosen(columns: Sequence[str], named: Mapping[str, str] = {}) -> dict[str, s
 
 def source(columns: Sequence[str], named: Mapping[str, str] = {}) -> Any:  # noqa: ANN401  a file's columns alone
     settings = InputSettings(columns=dict(named))
-    file = SimpleNamespace(path="x.csv", named=dict(settings.columns), settings=settings, has_user=False)
+    file = SimpleNamespace(path="x.csv", named=dict(settings.columns), settings=settings)
     return SimpleNamespace(file=file, columns=columns, inventory=Inventory(columns))
 
 
