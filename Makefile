@@ -30,10 +30,10 @@ test: .venv/dev
 test-all: .venv/dev
 	@$(TESTED) $(BIN)/$(PYTEST)
 
-# runs on a Ray cluster of two machines, in network namespaces (as root); alone, since Ray starts slowly beside other tests,
-# and not in memory, since the machines have a /dev/shm of their own
+# runs on a Ray cluster of two machines, in network namespaces (as root); not beside other tests, since Ray starts slowly there,
+# but two at a time, since they mostly wait; and not in memory, since the machines have a /dev/shm of their own
 test-ray: .venv/dev .venv/ray
-	$(BIN)/python -m pytest -m cluster tests/providers
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m cluster tests/providers
 
 # What users may get, in an environment of its own: the newest versions that the bounds of pyproject.toml allow, and the lowest
 test-newest: RESOLUTION := highest

@@ -8,6 +8,8 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from inspect import signature
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,13 @@ needs_cluster = pytest.mark.skipif(
 )
 
 
+def on_cluster(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that wants a cluster; those that look at one run are on one worker, which makes it once."""
+    run = next((name for name in ("disturbed", "tried") if name in signature(test).parameters), test.__name__)
+    marked: Callable[..., None] = pytest.mark.cluster(needs_cluster(pytest.mark.xdist_group(run)(test)))
+    return marked
+
+
 def figures_of(*options: str) -> dict[str, Any]:
     """Return the figures of a run on two machines that loses something."""
     done = subprocess.run(
@@ -65,8 +74,7 @@ def disturbed() -> dict[str, Any]:
     return figures_of("--users", "160")
 
 
-@pytest.mark.cluster
-@needs_cluster
+@on_cluster
 def test_where_memory_runs_out_the_calls_are_made_elsewhere() -> None:
     figures = figures_of("--users", "80", "--scale", "0.8", "--lose", "memory")
     assert figures["users"] == {"done": 80, "failed": 0, "pending": 0}
@@ -75,8 +83,7 @@ def test_where_memory_runs_out_the_calls_are_made_elsewhere() -> None:
     assert all(figures["requests_of_each_machine"])
 
 
-@pytest.mark.cluster
-@needs_cluster
+@on_cluster
 def test_every_user_is_done_with_the_events_of_one_process_whatever_is_lost(
     disturbed: dict[str, Any],
 ) -> None:
@@ -85,8 +92,7 @@ def test_every_user_is_done_with_the_events_of_one_process_whatever_is_lost(
     assert disturbed["events_equal_to_one_process"]
 
 
-@pytest.mark.cluster
-@needs_cluster
+@on_cluster
 def test_only_calls_in_flight_are_made_again_and_each_is_counted(disturbed: dict[str, Any]) -> None:
     assert disturbed["finished_calls_asked_again"] == 0
     assert disturbed["requests_that_no_ledger_knows"] == 0
@@ -94,14 +100,12 @@ def test_only_calls_in_flight_are_made_again_and_each_is_counted(disturbed: dict
     assert disturbed["requests"] <= disturbed["calls"] + disturbed["retries"]
 
 
-@pytest.mark.cluster
-@needs_cluster
+@on_cluster
 def test_each_machine_calls_the_server_that_its_environment_names(disturbed: dict[str, Any]) -> None:
     assert all(disturbed["requests_of_each_machine"])
 
 
-@pytest.mark.cluster
-@needs_cluster
+@on_cluster
 def test_nothing_of_a_prompt_is_left_on_a_machine(disturbed: dict[str, Any]) -> None:
     assert disturbed["files_on_machines_with_a_line_of_a_prompt"] == [[], []]
 
@@ -183,8 +187,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.cluster
-@needs_cluster
+@on_cluster
 def test_a_trial_takes_standard_input_a_limit_ctrl_c_and_resume_as_one_process_does(tried: Path) -> None:
     assert (tried / "limited.code").read_text() == "0\n", (tried / "limited.err").read_text("utf-8")
     assert json.loads((tried / "limited.json").read_text("utf-8"))["success_count"] == 4
@@ -197,8 +200,7 @@ def test_a_trial_takes_standard_input_a_limit_ctrl_c_and_resume_as_one_process_d
     assert (tried / "compared.out").read_text("utf-8") == ""
 
 
-@pytest.mark.cluster
-@needs_cluster
+@on_cluster
 def test_a_run_on_a_cluster_is_extended_as_one_process_extends_it(tried: Path) -> None:
     said = [
         json.loads((tried / f"{name}.extended.json").read_text("utf-8"))["extension"]
@@ -216,8 +218,7 @@ def test_a_run_on_a_cluster_is_extended_as_one_process_extends_it(tried: Path) -
     assert results[0] == results[1]
 
 
-@pytest.mark.cluster
-@needs_cluster
+@on_cluster
 def test_batch_jobs_go_out_from_the_process_of_the_run_and_give_the_same_events(tried: Path) -> None:
     said = [json.loads((tried / "batch" / f"{name}.json").read_text("utf-8")) for name in ("ray", "local")]
     assert [(each["status"], each["success_count"]) for each in said] == [("completed", 24)] * 2
@@ -227,8 +228,7 @@ def test_batch_jobs_go_out_from_the_process_of_the_run_and_give_the_same_events(
     assert events[0] == events[1]
 
 
-@pytest.mark.cluster
-@needs_cluster
+@on_cluster
 def test_tokens_are_counted_while_an_answer_comes_in(tried: Path) -> None:
     lines = [
         json.loads(line) for line in (tried / "first.err").read_text("utf-8").splitlines() if line[:1] == "{"
@@ -239,8 +239,7 @@ def test_tokens_are_counted_while_an_answer_comes_in(tried: Path) -> None:
     assert any(before[0] == now[0] and before[1] < now[1] for before, now in pairwise(counts)), lines[-3:]
 
 
-@pytest.mark.cluster
-@needs_cluster
+@on_cluster
 def test_ray_says_nothing_of_its_own(tried: Path) -> None:
     said = "".join((tried / name).read_text("utf-8") for name in ("limited.err", "second.err", "said.out"))
     assert not any(
@@ -248,14 +247,12 @@ def test_ray_says_nothing_of_its_own(tried: Path) -> None:
     )
 
 
-@pytest.mark.cluster
-@needs_cluster
+@on_cluster
 def test_a_trial_writes_no_token_which_a_cluster_would_want_from_then_on(tried: Path) -> None:
     assert "auth_token" not in (tried / "token.out").read_text("utf-8")
 
 
-@pytest.mark.cluster
-@needs_cluster
+@on_cluster
 def test_a_cluster_that_is_not_there_or_wants_a_token_is_one_line_with_the_next_step(tmp_path: Path) -> None:
     script = f"""{WORKLOAD}
         for address in 127.0.0.1:6399 127.0.0.1:8123 auto nonsense; do
@@ -318,8 +315,7 @@ AUTOSCALER = {
 }
 
 
-@pytest.mark.cluster
-@needs_cluster
+@on_cluster
 def test_where_no_machine_is_there_ray_s_autoscaler_adds_one_and_keeps_it(tmp_path: Path) -> None:
     (tmp_path / "fake.json").write_text(json.dumps(AUTOSCALER), "utf-8")
     script = f"""{WORKLOAD}
