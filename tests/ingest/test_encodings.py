@@ -102,7 +102,8 @@ def test_a_few_characters_that_were_cut_are_read_as_such_and_said(
     tmp_path: Path, codec: str, encoding: str
 ) -> None:
     row = "u{0},2026-01-15 10:00:00,新能源汽车的价格和试驾{0}\n"
-    text = "uid,time,item\n" + "".join(row.format(number) for number in range(400))
+    lost = "x,2026-01-15 10:00:00,\ufffd\n" * 9  # before, by another program: these are whole
+    text = "uid,time,item\n" + "".join(row.format(number) for number in range(400)) + lost
     for cut, is_read in ((1, True), (40, False)):  # characters; many speak of another encoding
         data = text.encode(codec).split("试".encode(codec))
         parts = [
@@ -119,10 +120,19 @@ def test_a_few_characters_that_were_cut_are_read_as_such_and_said(
             continue
         with opened(tmp_path, path, encoding=encoding) as export:
             (said,) = [each.message for each in export.description.warnings if each.code == "broken_texts"]
-            assert "the first in line 202;" in said
+            assert f"{encoding or codec}, 1, the first in line 202;" in said
             items = {log.user_id: log.behaviors[0].item for log in export.user_logs()}
-        assert [user for user, item in items.items() if "\ufffd" in item] == ["u200"]
+        assert [user for user, item in items.items() if "\ufffd" in item] == ["u200", "x"]
         assert items["u7"] == "新能源汽车的价格和试驾7"
+
+
+def test_characters_cut_in_the_profiles_are_said_too(tmp_path: Path) -> None:
+    profiles = "user_id,occupation\n" + "".join(f"{number},工程师\n" for number in range(200))
+    path = write(tmp_path, "people.csv", profiles.encode()[:-2] + b"\n")
+    rows = write(tmp_path, "a.csv", "user,time,item\n1,2026-01-15 10:00:00,x\n")
+    with opened(tmp_path, rows, profiles=str(path), profile_columns=("occupation",)) as export:
+        (said,) = [each.message for each in export.description.warnings if each.code == "broken_texts"]
+    assert f"{path} has characters that are not utf-8, 1, the first in line 201;" in said
 
 
 def test_an_encoding_that_does_not_exist_or_does_not_fit_is_refused(tmp_path: Path) -> None:

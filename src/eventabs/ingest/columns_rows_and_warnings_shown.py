@@ -14,7 +14,7 @@ import duckdb
 
 from eventabs.ingest.column_names import ACTION_WORDS, NOBODY, fit
 from eventabs.ingest.columns_by_their_values import Profile, value_of
-from eventabs.ingest.formats.base import Format, SampledRow
+from eventabs.ingest.formats.base import Format, InputFile, SampledRow
 from eventabs.ingest.normal_form import quoted
 from eventabs.ingest.roles_and_known_schemas import Reading
 from eventabs.ingest.roles_of_columns import (
@@ -333,7 +333,6 @@ def describe(files: Sequence[MappedFile], warnings: Iterable[InputWarning]) -> D
     words = max(in_words, key=lambda each: each.distinct).column if in_words else ""
     found = [
         *warnings,
-        *_broken_texts(files),
         *_left_inside(first, sample),
         *_short_on_days(first),
         *_implausible(first, played, words),
@@ -347,17 +346,16 @@ def describe(files: Sequence[MappedFile], warnings: Iterable[InputWarning]) -> D
     return Description(mappings, _read_rows(first, sample), tuple(dict.fromkeys(found)), proposal)
 
 
-def _broken_texts(files: Sequence[MappedFile]) -> Iterator[InputWarning]:
-    for each in files:
-        content, encoding = each.source.file.content, each.source.file.encoding
-        if content.broken:
-            message = _(
-                "{path} has characters that are not {encoding}, {count:,}, the first in line {line:,}; each is read as \ufffd; if the file has another"
-                " encoding, name it: {setting}"
-            )
-            values = {"path": each.name, "count": content.broken, "line": content.line_not_utf8}
-            setting = "[input] encoding"
-            yield warning("broken_texts", message, encoding=encoding, setting=setting, **values)
+def broken_texts(files: Iterable[tuple[str, InputFile]]) -> Iterator[InputWarning]:
+    """Say which files, by their names, have characters that were cut."""
+    message = _(
+        "{path} has characters that are not {encoding}, {count:,}, the first in line {line:,}; each is read as \ufffd; if the file has another"
+        " encoding, name it: {setting}"
+    )
+    for name, file in files:
+        values = {"path": name, "encoding": file.encoding, "setting": "[input] encoding"}
+        if count := file.content.broken:
+            yield warning("broken_texts", message, count=count, line=file.content.line_not_utf8, **values)
 
 
 def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[InputWarning]:

@@ -465,7 +465,7 @@ def readable_text(
     is_utf8 = not codec and _is_mostly_utf8(unpacked)
     tried = [(each, "strict") for each in ([codec] if codec else ["gb18030"] if is_utf8 else _LANGUAGES)]
     # some characters may have been cut
-    tried.append((codec or ("utf-8" if is_utf8 else "gb18030"), "replace"))
+    tried.append((codec or ("utf-8" if is_utf8 else "gb18030"), "surrogateescape"))
     fault: Exception | None = None
     for each, errors in tried:
         decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(each)(errors), translate=False)
@@ -477,9 +477,10 @@ def readable_text(
                     text = decoder.decode(chunk, final=not chunk)
                     if not codec:
                         seen.update(_BEYOND_ASCII.findall(text))
-                    if errors == "replace" and "\ufffd" in text:
-                        first = first or lines + 1 + text.count("\n", 0, text.index("\ufffd"))
-                        broken += text.count("\ufffd")
+                    if cut := _CUT.search(text):
+                        first = first or lines + 1 + text.count("\n", 0, cut.start())
+                        text, found = _CUT.subn("\ufffd", text)
+                        broken += found
                     lines += text.count("\n")
                     target.write(text.replace("\r\n", "\n").replace("\r", lone_return))
             except (UnicodeError, ValueError) as error:
@@ -568,6 +569,9 @@ def _looks(words: str, share: float, vowels: str = "") -> Callable[[Counter[str]
 
 
 # for a character that its encoding does not have: more of them speak of another encoding
+_CUT: Final = re.compile(
+    "[\udc80-\udcff]+"
+)  # bytes of a character that is not whole, as they are escaped (PEP 383)
 _LINES_A_BROKEN: Final = 100
 # The encodings that are tried, and whether the words of a text that was read by one look like its language.
 _BEYOND_ASCII: Final = re.compile(r"[^\s,;|\"']*[^\x00-\x7f][^\s,;|\"']*")

@@ -18,13 +18,14 @@ import duckdb
 
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import (
+    columns_rows_and_warnings_shown as shown_columns,
     files_archives_encodings as files,
     normal_form,
     roles_of_columns as roles,
     sort_and_pair,
 )
 from eventabs.ingest.columns_by_their_values import Profile, profiles
-from eventabs.ingest.columns_rows_and_warnings_shown import Description, MappedFile, describe, left_out_rows
+from eventabs.ingest.columns_rows_and_warnings_shown import Description, MappedFile
 from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
 from eventabs.ingest.formats import open_file
 from eventabs.ingest.formats.base import Format, Query
@@ -316,8 +317,10 @@ def open_export(
             counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=settings.keep_duplicates)
             warnings = [warning for each in behaviors for warning in each.choice.warnings]
             warnings += roles.profile_warnings(profile, profile_columns) if profile else ()
-            warnings += left_out_rows(behaviors, counts)
-            description = describe(behaviors, warnings)
+            warnings += shown_columns.left_out_rows(behaviors, counts)
+            texts = (source.file for source in (*sources, profile) if source)
+            warnings += shown_columns.broken_texts((copies.name(each.path), each) for each in texts)
+            description = shown_columns.describe(behaviors, warnings)
             normal_form.give_back_memory(connection)
         on_disk = {  # one for each archive
             files.archive_and_member(each.path)[0]: each.content.sha256 if each.text == each.path else None
