@@ -241,3 +241,42 @@ def test_profiles_without_a_wanted_column_or_about_others_are_told(tmp_path: Pat
 def test_an_empty_column_with_a_usual_name_is_no_reason_to_say_something(tmp_path: Path) -> None:
     text = rows("user", "time", "question_id", "item_id", user="u", time=a_time, question_id=str, item_id="")
     assert "gave_way" not in codes(described(tmp_path, text))
+
+
+def test_a_time_of_a_browser_is_as_long_as_it_is(tmp_path: Path) -> None:
+    text = rows(
+        "user",
+        "played on",
+        "item",
+        user=lambda n: f"u{n % 9}",
+        item=str,
+        **{
+            "played on": lambda n: (
+                f"Tue Feb {n % 28 + 1:02d} 2024 10:00:00 GMT+0100 (Central European Standard Time)"
+            )
+        },
+    )
+    export = described(tmp_path, text)
+    assert export.description.columns["time"] == "played on"
+    assert export.behaviors == 40
+
+
+def test_a_time_that_few_rows_can_be_read_by_gives_way_to_the_day(tmp_path: Path) -> None:
+    def clocks(number: int) -> str:
+        return "08:01" if number % 5 == 0 else "08:01 12:00 18:31"
+
+    day = "2026-01-{:02d}".format
+    values = {"工号": lambda n: f"u{n % 4}", "打卡时间": clocks, "打卡日期": lambda n: day(1 + n // 4)}
+    export = described(tmp_path, rows(*values, "部门", **values, 部门="研发"))
+    assert export.description.columns["time"] == "打卡日期"
+    assert export.behaviors == 40
+
+
+def test_an_id_of_many_values_is_no_action_and_one_of_few_is_a_thing(tmp_path: Path) -> None:
+    who: dict[str, Any] = {"user": lambda n: f"u{n % 9}", "time": a_time}
+    which: dict[str, Any] = {"事件编号": lambda n: f"JX{n}", "备注": lambda n: "ab"[n % 2]}
+    export = described(tmp_path, rows("user", "time", *which, count=80, **who, **which))
+    assert export.description.columns["action"] == "备注"
+    few = rows("user", "time", "mapId", count=80, mapId=lambda n: f"m{n % 4}", **who)
+    columns = described(tmp_path, few).description.columns
+    assert (columns.get("action"), columns.get("item")) == (None, "mapId")

@@ -56,7 +56,7 @@ _USUAL_TIME: Final = re.compile(
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}(?:\.\d+)?$|\d{15,16}$|\d{18,19}$"
 )
 _MAY_BE_TIME: Final = re.compile(  # it has a year, or three short numbers
-    r"(?=.{6,40}$)(?=.*(?:\b\d{4}|\d[-/.](?:\d\d?|[^\W\d]{3,9})[-/.]\d)).*[^\d.].*|\d{8}(?:\d{6})?$|(?:\d{4}\.\d{1,2}\.\d{1,2}|\d{1,2}\.\d{1,2}\.\d{2,4})$"
+    r"(?=.{6,80}$)(?=.*(?:\b\d{4}|\d[-/.](?:\d\d?|[^\W\d]{3,9})[-/.]\d)).*[^\d.].*|\d{8}(?:\d{6})?$|(?:\d{4}\.\d{1,2}\.\d{1,2}|\d{1,2}\.\d{1,2}\.\d{2,4})$"
 )
 _DAY: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8}"
@@ -160,7 +160,7 @@ class Profile(NamedTuple):
             found *= 0.5  # few channels are rather where from
         match role:
             case "time" | "date" | "end":
-                found *= 1.0 if self.read > NEARLY_NONE else 0.1
+                found *= 1.0 if self.read > HALF else 0.5 if self.read > NEARLY_NONE else 0.1
             case "duration":
                 found *= self.share(_LASTING) > ALIKE
             # nobody comes back: a name alone is rather that of a thing
@@ -177,7 +177,9 @@ class Profile(NamedTuple):
                 found *= HALF
             case "action" | "item" | "text" if self.usual > ALL_ALIKE:  # any other is better
                 found = min(found, max(SURE, found * HALF))
-            case "action" if is_code and self.distinct > FEW:  # numbers of what was done are few
+            case "action" if (
+                is_code or self.is_of_row
+            ) and self.distinct > FEW:  # numbers of what was done are few
                 found *= 0.1
             case "text" | "media" if is_code:
                 found *= 0.1

@@ -228,7 +228,11 @@ def _guess_activity(
         and not (each.is_of_user or each.named("user") > (0 if who else SURE) or each.named("place"))
         and not (each.named("date") and each.share(_DATED) > HALF)
     ]
-    few = [each for each in texts if each.distinct <= min(FEW, max(2, HALF * len(each.values)))]
+    few = [
+        each
+        for each in texts
+        if each.distinct <= min(FEW, max(2, HALF * len(each.values))) and not each.is_of_row
+    ]
     found = dict[str, str]()
     if few and "action" not in taken:
         few.sort(key=lambda each: (each.named("result") > 0, each.filled), reverse=True)
