@@ -259,6 +259,28 @@ def test_an_order_of_dates_is_left_out_where_more_rows_can_be_read_without_it(
     assert told["model"]["described"]["rejected_rows"] == 0
 
 
+def test_a_zone_that_only_some_times_name_is_taken_as_the_refusal_proposes_it(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    rows = trips(time="2026-03-01T10:{n:02d}:07Z").replace("T10:07:07Z", " 10:07")
+    (folder / "export.csv").write_text(rows, encoding="utf-8")
+    told, written, _shown = told_of(openai_server, folder, RIGHT)
+    assert written["timezone"] == "UTC"
+    assert told["model"]["described"]["behaviors"] == 60
+
+
+def test_who_never_comes_back_is_a_user_where_the_model_says_so(
+    folder: Path, openai_server: OpenAIServer
+) -> None:
+    rows = trips().splitlines()
+    rows[1:] = (f"{n}{row}" for n, row in enumerate(rows[1:]))
+    (folder / "export.csv").write_text("\n".join(rows), encoding="utf-8")
+    told, written, shown = told_of(openai_server, folder, RIGHT)
+    assert written["columns"]["user"] == "member_id"
+    assert told["model"]["doubts"] == []
+    assert "nearly every row is another user" in shown
+
+
 def test_columns_found_by_name_for_what_an_answer_leaves_out_are_no_fault_of_it(
     folder: Path, openai_server: OpenAIServer
 ) -> None:

@@ -349,9 +349,10 @@ def estimate_extension(
 # `columns --ask`: the answer of a model is read beside the proposal by values.
 _COMPARED: Final = 2000  # lines of the first file, whose rows are compared one by one
 _MAY_SET: Final = {"user", "dayfirst", "timezone", "duration_unit", "columns", "names"}
-# warnings that speak neither of users and times nor of durations: zones, what lines show, and roles found by name
+# warnings that speak neither of users and times nor of durations: zones, what lines show, and roles found by name; and that
+# nobody comes back, since a model saw the other columns
 _BESIDE_FACTS: Final = {
-    *("utc_times", "foreign_times", "hidden_object", "unused_column", "guessed_activity"),
+    *("utc_times", "foreign_times", "hidden_object", "unused_column", "guessed_activity", "many_users"),
     *("one_action", "one_object", "no_object", "unwrapped"),
     *("gave_way", "fuller_column", "early_ends"),
 }
@@ -476,6 +477,10 @@ def _read_without_faults(
     unneeded = {*roles, *columns} - {"user", "time", "date", next(spoken, "")}
     while True:
         read, rows = _read(invocation, answer, paths, beside=values)
+        zone = tomllib.loads(read.proposal).get("input", {}).get("timezone") if read.refused else None
+        if zone and "timezone" not in answer:
+            answer["timezone"] = zone  # as the refusal proposes
+            continue
         named = ((key, doubt) for doubt in read.doubts for key in _SETTING.findall(doubt) if key in unneeded)
         if not (fault := next(named, None)):
             break
