@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
-from http import HTTPStatus
 from itertools import islice
 from math import inf
 from pathlib import Path
@@ -201,38 +200,15 @@ class JobRunner:
         self._is_filling = self._gives_up = False
         self._refusals = 0  # of jobs in a row that the queue had no room for
 
-    async def run(self) -> None:
-        """Submit all that is planned, and work until no job is open; what has to be asked again is in the scheduler then.
+    async def run(self, *, gives_up: bool = False) -> None:
+        """Submit all that is planned, and look at the jobs until none is open, less often while nothing changes.
 
-        Raises StopRequested when `closing` is set: the jobs go on at the service. Raises StoppedError where the service refuses
-        the requests, or is away too long.
+        What has to be asked again is in the scheduler then. `gives_up`: none is submitted, all are cancelled, what they had done is
+        kept, and what is gone is given up. Raises StopRequested when `closing` is set: the jobs go on at the service. Raises
+        StoppedError where the service refuses the requests, or is away too long.
         """
-        for job in await self._out():
-            if job.batch_id is None:
-                await self._submit(job)
         self._session.scheduler.plan_again()
-        self._is_filling = True
-        await self._until_closed()
-
-    async def cancel(self) -> None:
-        """Cancel all open jobs, keep what they had done, and give up what is gone."""
-        self._gives_up = True
-        for job in await self._out():
-            await self._ask_to_cancel(job)
-        await self._until_closed()
-
-    async def _out(self) -> list[Job]:
-        """Return the jobs that are out, and show how far the run is, here and in `eventabs status`."""
-        out = [job for job in await self._write(store.stored_jobs) if job.is_out]
-        tracker = self._session.tracker
-        tracker.in_flight = sum(job.requests for job in out)
-        progress = tracker.progress(waiting=self._session.scheduler.batches, workers=1)
-        self._observer.noted(progress)
-        self._session.remember({"progress": snapshot(progress, self._session.wall_clock())})
-        return out
-
-    async def _until_closed(self) -> None:
-        """Fill the queue and look at the jobs until none is open; less often while nothing changes."""
+        self._gives_up, self._is_filling = gives_up, not gives_up
         usual = wait = self._settings.poll_seconds
         while before := await self._filled():
             stuck: StoppedError | None = None
@@ -249,6 +225,16 @@ class JobRunner:
             wait = usual if before != after else min(wait * _SLOWER, usual * _SLOWEST)
             if after:
                 await self._pause(wait)
+
+    async def _out(self) -> list[Job]:
+        """Return the jobs that are out, and show how far the run is, here and in `eventabs status`."""
+        out = [job for job in await self._write(store.stored_jobs) if job.is_out]
+        tracker = self._session.tracker
+        tracker.in_flight = sum(job.requests for job in out)
+        progress = tracker.progress(waiting=self._session.scheduler.batches, workers=1)
+        self._observer.noted(progress)
+        self._session.remember({"progress": snapshot(progress, self._session.wall_clock())})
+        return out
 
     async def _filled(self) -> list[Job]:
         """Open and submit jobs as long as something is planned in this wave and the queue has room; return all that are out."""
@@ -267,9 +253,9 @@ class JobRunner:
                 return out
 
     async def _submit(self, job: Job) -> bool:
-        """Upload a job's requests and create it, unless that was done before. False: the queue is full."""
+        """Upload a job's requests and create it, unless that was done before. False: it is closed, mostly since the queue is full."""
         in_doubt = job.file_id is not None  # before that was written down, nobody can have created it
-        if not in_doubt:
+        if not in_doubt and not self._gives_up:
             path = self._session.run.directory.requests
             name = f"eventabs-{self._session.run.facts['run_id']}-{job.id}.jsonl"
             await self._write(write_lines, self._session, job.id)
@@ -277,13 +263,16 @@ class JobRunner:
                 file_id = await self._tried(partial(self._service.upload, path, name))
             finally:
                 path.unlink(missing_ok=True)
-            job = await self._change(job, state="uploaded", file_id=file_id)
+            await self._write(store.change_job, job.id, state="uploaded", file_id=file_id)
+            job = job._replace(file_id=file_id)
 
-        async def create() -> "providers.RemoteJob":
+        async def create() -> "providers.RemoteJob | None":
             nonlocal in_doubt
             found = await self._find(job) if in_doubt else None
+            if found or self._gives_up:
+                return found
             in_doubt = True  # without a clear answer it may have been created all the same
-            return found or await self._service.create_job(job.file_id or "", self._metadata(job))
+            return await self._service.create_job(job.file_id or "", self._metadata(job))
 
         try:
             remote = await self._tried(create)
@@ -291,10 +280,17 @@ class JobRunner:
             await self._close(job, str(error))
             await self._make_room(job, str(error))
             return False
-        submitted = {"batch_id": remote.id, "submitted_at": self._session.wall_clock()}
-        await self._change(job, state="submitted", status=remote.status, **submitted)
-        self._observer.noted(JobChanged(job.id, remote.id, remote.status, job.requests))
+        if remote is None:
+            await self._close(job)
+            return False
+        await self._tell(job, remote, state="submitted", submitted_at=self._session.wall_clock())
         return True
+
+    async def _tell(self, job: Job, remote: "providers.RemoteJob", **values: object) -> None:
+        """Write down and show what the service says of a job."""
+        await self._write(store.change_job, job.id, batch_id=remote.id, status=remote.status, **values)
+        requests = remote.total or job.requests
+        self._observer.noted(JobChanged(job.id, remote.id, remote.status, requests, remote.done))
 
     def _metadata(self, job: Job) -> dict[str, str]:
         return {"eventabs_run": self._session.run.facts["run_id"], "eventabs_chunk": str(job.id)}
@@ -309,22 +305,29 @@ class JobRunner:
         return found
 
     async def _look(self, job: Job) -> None:
-        """Ask for a job's status; collect it when it has ended, cancel it when it takes too long."""
-        remote = await self._tried(partial(self._service.retrieve, job.batch_id or ""))
-        if remote.status != job.status:
-            job = await self._change(job, status=remote.status)
-            requests = remote.total or job.requests
-            self._observer.noted(JobChanged(job.id, remote.id, remote.status, requests, remote.done))
-        most, taken = self._settings.cancel_after, self._session.wall_clock() - (job.submitted_at or 0.0)
-        if remote.status in providers.FINAL:
+        """Ask for a job's status, or submit it; collect it when it has ended, cancel it when it takes too long."""
+        try:
+            if job.batch_id is None:
+                await self._submit(job)
+                return
+            remote = await self._tried(partial(self._service.retrieve, job.batch_id))
+            if remote.status != job.status:
+                await self._tell(job, remote)
+            most, taken = self._settings.cancel_after, self._session.wall_clock() - (job.submitted_at or 0.0)
+            if not (has_ended := remote.status in providers.FINAL) and (self._gives_up or 0 < most < taken):
+                self.asks_rest_live = True
+                if remote.status != "cancelling":
+                    await self._tried(partial(self._service.cancel, remote.id))
+        except EndpointError as error:
+            if not self._gives_up or error.status not in providers.GONE:
+                raise
+            await self._close(job, str(error))
+            return
+        if has_ended:
             self._looks[job.id] += 1
             may_lag = self._looks[job.id] < _LAGGING_LOOKS
             if remote.output_file_id or remote.status == "failed" or not may_lag:
                 await self._collect(job, remote, may_lag=may_lag)
-        elif most and taken > most:
-            self.asks_rest_live = True
-            if remote.status != "cancelling":
-                await self._ask_to_cancel(job)
 
     async def _collect(self, job: Job, remote: "providers.RemoteJob", *, may_lag: bool) -> None:
         """Read both files of a job that has ended, whatever its state; then nothing is awaited from it any more.
@@ -403,24 +406,6 @@ class JobRunner:
         self._observer.noted(AwaitingEndpoint(said, wait))
         if not await self._out():
             await self._pause(wait)
-
-    async def _ask_to_cancel(self, job: Job) -> None:
-        """Cancel a job. One that has ended meanwhile refuses that, and is collected; one that is not there is closed."""
-        try:
-            if job.file_id and not job.batch_id and (found := await self._tried(partial(self._find, job))):
-                job = await self._change(job, state="submitted", batch_id=found.id, status=found.status)
-            await (
-                self._tried(partial(self._service.cancel, job.batch_id)) if job.batch_id else self._close(job)
-            )
-        except EndpointError as error:
-            if error.status in providers.GONE:
-                await self._close(job, str(error))
-            elif not job.batch_id or error.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT}:
-                raise
-
-    async def _change(self, job: Job, **values: Any) -> Job:  # noqa: ANN401  columns of jobs
-        await self._write(store.change_job, job.id, **values)
-        return job._replace(**values)
 
     async def _tried(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask something that may be asked again, until the service has been away for `longest_wait`."""
@@ -537,7 +522,7 @@ async def run_jobs(session: Session, pending: list[PlannedPart], call: Ask) -> R
 async def cancel_jobs(session: Session) -> None:
     """Cancel all jobs of the batch service. Raises StoppedError when that is done, unless nobody is left to ask about."""
     async with opened_jobs(session) as jobs:
-        await jobs.cancel()
+        await jobs.run(gives_up=True)
     if not await session.writer.write(lambda ledger: ledger.pending_parts() or store.unanswered(ledger)):
         return
     message = _(

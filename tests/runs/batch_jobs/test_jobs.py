@@ -286,6 +286,21 @@ def test_cancel_keeps_what_was_done_and_the_rest_can_be_asked_live(runner: Runne
     assert runner.resume(cancel=True).status == "completed", "nothing is left to ask about"
 
 
+def test_cancel_finds_a_job_whose_creation_was_left_in_doubt(runner: Runner) -> None:
+    runner.server.fates = [Fate(served=3, stays=math.inf)]
+    runner.server.broken.update({"POST /batches": 1, "GET /batches": 1_000})
+    settings = runner.settings()
+    settings["llm"]["longest_wait"] = 0.5
+    with pytest.raises(eventabs.RunStoppedError, match="jobs open at the batch service: 1"):
+        runner.run(settings)
+    assert runner.jobs() == [("uploaded", None)]
+    runner.server.broken.clear()
+    with pytest.raises(eventabs.RunStoppedError, match="what they had done is kept"):
+        runner.resume(cancel=True)
+    assert (runner.created(), runner.server.jobs[0].cancelled) == (1, True)
+    assert runner.jobs() == [("closed", "cancelled")]
+
+
 GONE = (404, {"error": {"message": "No such File object"}})
 
 

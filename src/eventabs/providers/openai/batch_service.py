@@ -100,8 +100,12 @@ class BatchService:
         return self._job(await self._ask("GET", f"/batches/{job_id}"))
 
     async def cancel(self, job_id: str) -> None:
-        """Ask for the end of a job; it is `cancelled` some minutes later, or ends otherwise meanwhile."""
-        await self._ask("POST", f"/batches/{job_id}/cancel")
+        """Ask for the end of a job; it is `cancelled` some minutes later, or has ended or ends otherwise meanwhile."""
+        try:
+            await self._ask("POST", f"/batches/{job_id}/cancel")
+        except EndpointError as error:
+            if error.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT}:
+                raise
 
     async def download(self, file_id: str, to: FileIO) -> None:
         """Write the content of a file into one that is open here, in place of what it holds."""
