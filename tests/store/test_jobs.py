@@ -8,8 +8,7 @@ from eventabs.store.ledger_queries import (
     Job,
     add_to_job,
     batch_of_call,
-    busy_parts,
-    call_status,
+    call_of_job,
     close_job,
     job_request,
     open_job,
@@ -48,10 +47,10 @@ def test_who_is_part_of_a_job_is_asked_about_nowhere_else_and_not_lost_with_the_
     on_the_wire = sent(ledger, "bert")
     assert pending(ledger) == ["bert"]
     assert ledger.lose_open_calls() == 1
-    assert (call_status(ledger, call_id), call_status(ledger, on_the_wire)) == ("sent", None)
+    assert call_of_job(ledger, call_id) == ("sent", 100)
+    assert call_of_job(ledger, on_the_wire) == ("unknown", 0), "nor is its reply a line of a file"
     assert unanswered(ledger) == unanswered(ledger, job_id) == [call_id]
     assert ledger.rows("SELECT call_id, input_tokens FROM awaited_calls") == [(call_id, 100)]
-    assert busy_parts(ledger) == {Part("anna", 0, 2)}
     assert stored_jobs(ledger) == [Job(job_id, "written", 1, 100)]
 
 
@@ -64,11 +63,28 @@ def test_a_request_is_kept_as_it_was_made_until_it_has_an_answer(ledger: Ledger)
     with ledger.transaction():
         ledger.store_reply(call_id, answer())
     assert unanswered(ledger) == []
-    assert busy_parts(ledger) == {Part("anna", 0, 2)}, "its answer is not read yet"
+    assert call_of_job(ledger, call_id) == ("repeated", 100)
     assert batch_of_call(ledger, call_id).parts == (plan("anna")._replace(is_whole=True),)
     with ledger.transaction():
         ledger.settle(call_id, [well(Part("anna", 0, 2))], [PartChange(Part("anna", 0, 2), "done")])
-    assert busy_parts(ledger) == set()
+    assert call_of_job(ledger, call_id) == ("repeated", 100)
+
+
+def test_a_call_that_was_given_up_is_late_once_its_users_are_asked_again(ledger: Ledger) -> None:
+    first, second = open_job(ledger, "written"), open_job(ledger, "written")
+    given_up = sent(ledger, "anna", first)
+    other = sent(ledger, "bert", second)
+    close_job(ledger, first)
+    assert call_of_job(ledger, given_up) == ("lost", 100), "its reply would still do"
+    again = sent(ledger, "anna", second)
+    assert call_of_job(ledger, given_up) == ("late", 100), "an answer is awaited"
+    with ledger.transaction():
+        ledger.store_reply(again, answer())
+    assert call_of_job(ledger, given_up) == ("late", 100), "it is not read yet"
+    with ledger.transaction():
+        ledger.settle(again, [well(Part("anna", 0, 2))], [PartChange(Part("anna", 0, 2), "done")])
+    assert call_of_job(ledger, given_up) == ("late", 100)
+    assert call_of_job(ledger, other) == ("sent", 100)
 
 
 def test_who_is_awaited_no_more_is_asked_about_again(ledger: Ledger) -> None:

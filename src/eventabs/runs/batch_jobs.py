@@ -6,7 +6,7 @@ job, and the next one looks through the service's listing before it creates that
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from itertools import islice
@@ -94,15 +94,13 @@ class ReplyReader:
         self._errors: dict[int, EndpointError] = {}
         self._replies = 0
 
-    async def take(self, path: Path, lines: "providers.ReplyLines") -> Counter[Kind]:
-        """Store what a file holds; return how many lines of each kind it has. Raises InputError where it cannot be read."""
+    async def take(self, path: Path, lines: "providers.ReplyLines") -> set[Kind]:
+        """Store what a file holds; return the kinds of its lines. Raises InputError where it cannot be read."""
         found, tracker = Counter[Kind](), self._session.tracker
         try:
             with path.open("rb") as file:
                 while chunk := list(islice(file, 50)):
-                    read = [lines.read(line) for line in chunk if not line.isspace()]
-                    found["unreadable"] += read.count(None)
-                    for kind, call_id, result in await self._session.writer.write(self._stored, read):
+                    for kind, call_id, result in await self._session.writer.write(self._stored, lines, chunk):
                         found[kind] += 1
                         if kind == "replies" and isinstance(result, Reply):
                             tracker.count_reply(result.usage, result.seconds, len(result.text), result.tier)
@@ -114,24 +112,28 @@ class ReplyReader:
         self._replies += found["replies"]
         told = {kind: found[kind] for kind in get_args(Kind) if found[kind]}
         self._session.run.observer.noted(RepliesRead(str(path), told))
-        return found
+        return set(told)
 
     def _stored(
-        self, ledger: Ledger, lines: Sequence[tuple[str, Result] | None]
+        self, ledger: Ledger, lines: "providers.ReplyLines", chunk: Iterable[bytes]
     ) -> list[tuple[Kind, int, Result]]:
         """Store the replies among some lines; return what each is, its call (0: none of this run) and what came back."""
-        told = list[tuple[Kind, int, Result]]()
-        for custom_id, result in filter(None, lines):
-            run, _hyphen, number = custom_id.rpartition("-")
-            is_number = number.isascii() and number.isdigit() and len(number) < _DIGITS
-            call_id = int(number) if is_number and run == self._session.run.facts["run_id"] else 0
-            kind, came = _kind(ledger, call_id, result), result
-            if kind == "replies" and isinstance(result, Reply):
-                ((input_tokens,),) = ledger.rows("SELECT input_tokens FROM calls WHERE id = ?", call_id)
-                came = self._session.counted(result, input_tokens)
-                ledger.store_reply(call_id, came)
-            told.append((kind, call_id, came))
-        return told
+        return [self._store(ledger, lines.read(line)) for line in chunk if not line.isspace()]
+
+    def _store(self, ledger: Ledger, line: tuple[str, Result] | None) -> tuple[Kind, int, Result]:
+        if line is None:
+            return "unreadable", 0, None
+        run, _hyphen, number = line[0].rpartition("-")
+        is_number = number.isascii() and number.isdigit() and len(number) < _DIGITS
+        call_id = int(number) if is_number and run == self._session.run.facts["run_id"] else 0
+        (state, input_tokens), result = store.call_of_job(ledger, call_id), line[1]
+        if state in ("unknown", "late", "repeated"):
+            return state, call_id, None
+        if isinstance(result, Reply):
+            result = self._session.counted(result, input_tokens)
+            ledger.store_reply(call_id, result)
+            return "replies", call_id, result
+        return "not_reached" if result is None or state == "lost" else "errors", call_id, result
 
     async def settle(self) -> None:
         """Settle all that was taken: replies first, since an error beside a reply to the same request says nothing.
@@ -147,7 +149,7 @@ class ReplyReader:
                 await write(Ledger.fail_call, call_id, str(error), [])
             raise refused[0]  # of all requests alike: smaller ones would be refused too
         for call_id, error in errors.items():
-            if await write(store.call_status, call_id) == "sent":
+            if (await write(store.call_of_job, call_id))[0] == "sent":
                 call = Call(call_id, await write(store.batch_of_call, call_id), {})
                 try:
                     await self._session.settle_error(call, error)
@@ -156,21 +158,6 @@ class ReplyReader:
                 self._session.tracker.add(batches_done=1)
         if fatal:
             raise fatal[0]
-
-
-def _kind(ledger: Ledger, call_id: int, result: Result) -> Kind:
-    status = store.call_status(ledger, call_id)
-    if status is None:
-        return "unknown"
-    if status in {"answered", "read", "failed"}:
-        return "repeated"
-    if status == "lost":  # given up, and its reply is still good if nobody was asked again
-        parts = store.parts_of_call(ledger, call_id).values()
-        if len(ledger.planned_parts(parts)) < len(parts) or store.busy_parts(ledger) & set(parts):
-            return "late"
-    if isinstance(result, Reply):
-        return "replies"
-    return "not_reached" if result is None or status == "lost" else "errors"
 
 
 T = TypeVar("T")
@@ -335,10 +322,9 @@ class JobRunner:
         Where they lack all that was carried out the job stays open: for the next look if it `may_lag`, else until it is cancelled.
         """
         files = list(filter(None, (remote.output_file_id, remote.error_file_id)))
-        found = [await self._read(file_id, may_lag=may_lag) for file_id in files]
-        known = [{kind for kind, count in (each or {}).items() if count} - {"unknown"} for each in found]
-        has_none = not set().union(*known) - {"unreadable"} and (remote.done or remote.status == "completed")
-        if files and remote.status != "failed" and (None in found or {"unreadable"} in known or has_none):
+        kinds = [await self._read(file_id, may_lag=may_lag) for file_id in files]
+        has_none = not set().union(*kinds) - {"unreadable"} and (remote.done or remote.status == "completed")
+        if files and remote.status != "failed" and ({"unreadable"} in kinds or has_none):
             if may_lag:
                 return
             if not self._gives_up:
@@ -364,20 +350,20 @@ class JobRunner:
                 message.format(host=self._service.host, job=remote.id, said=said or _("no reason given"))
             )
 
-    async def _read(self, file_id: str, *, may_lag: bool) -> Counter[Kind] | None:
-        """Store what a file of a job holds; None: it is not there, and may lag or is given up. Else that raises EndpointError."""
+    async def _read(self, file_id: str, *, may_lag: bool) -> set[Kind]:
+        """Store what a file of a job holds; return the kinds of its lines. Raises EndpointError where it is gone, and neither may lag nor is given up."""
         path = self._session.run.directory.path / "replies.tmp"
         try:
             with store.open_to_append(path) as file:
                 await self._tried(partial(self._service.download, file_id, file))
-            return await self._reader.take(path, self._lines)
+            return await self._reader.take(path, self._lines) - {"unknown"}
         except OSError as error:
             raise store.storage_error(path, error) from error
         except EndpointError as error:
             if error.status not in providers.GONE or not (may_lag or self._gives_up):
                 await self._session.settle_unread()
                 raise
-            return None
+            return {"unreadable"}
         finally:
             path.unlink(missing_ok=True)
 
@@ -471,8 +457,7 @@ async def read_replies(session: Session, replies: Sequence[Path]) -> None:
     reader = ReplyReader(session)
     endpoint = providers.endpoint_of(session.run.settings.llm, session.run.environment)
     for path in replies:
-        found = await reader.take(path, providers.ReplyLines(endpoint, path.name))
-        if not found.total() - found["unreadable"]:
+        if not await reader.take(path, providers.ReplyLines(endpoint, path.name)) - {"unreadable"}:
             message = _(
                 '{path} holds no replies; name the output or error file of a batch, with lines like {{"custom_id": ..., "response": ...}}'
             )

@@ -319,31 +319,29 @@ def job_request(ledger: Ledger, call_id: int) -> tuple[dict[str, Any], tuple[Mes
     return codec.unpack_json(body), codec.unpack_messages(messages)
 
 
-def call_status(ledger: Ledger, call_id: int) -> str | None:
-    """Return the status of a call that is part of a job, None where there is none."""
-    rows = ledger.rows(
-        "SELECT status FROM calls JOIN job_calls ON call_id = calls.id WHERE calls.id = ?", call_id
-    )
-    return rows[0][0] if rows else None
+# `lost`: given up; `late`: so, and its users were asked again; `repeated`: it has an answer; `unknown`: there is no such call
+CallState = Literal["sent", "lost", "late", "repeated", "unknown"]
 
 
-def parts_of_call(ledger: Ledger, call_id: int) -> dict[str, Part]:
-    """Return the parts that a call asks about, by alias."""
-    ((users,),) = ledger.rows("SELECT users FROM calls WHERE id = ?", call_id)
-    return codec.unpack_parts(users)
+def call_of_job(ledger: Ledger, call_id: int) -> tuple[CallState, int]:
+    """Return what has become of a call that is part of a job, and the tokens of its prompt."""
+    of_job = "SELECT status, users, input_tokens FROM job_calls JOIN calls ON id = call_id WHERE call_id = ?"
+    ((status, users, tokens),) = ledger.rows(of_job, call_id) or [("unknown", "{}", 0)]
+    if status == "lost":
+        # their answers are awaited, or are there and not read yet
+        busy = "SELECT users FROM awaited_calls UNION ALL SELECT users FROM calls WHERE status = 'answered'"
+        asked = {part for (each,) in ledger.rows(busy) for part in codec.unpack_parts(each).values()}
+        parts = set(codec.unpack_parts(users).values())
+        status = "lost" if len(ledger.planned_parts(parts - asked)) == len(parts) else "late"
+    return "repeated" if status in ("answered", "read", "failed") else status, tokens
 
 
 def batch_of_call(ledger: Ledger, call_id: int) -> Batch:
     """Return what a call asks about, as it is planned now: all its parts are pending."""
-    parts = list(parts_of_call(ledger, call_id).values())
+    ((users,),) = ledger.rows("SELECT users FROM calls WHERE id = ?", call_id)
+    parts = codec.unpack_parts(users).values()
     planned = ledger.planned_parts(parts)
     return Batch(tuple(planned[part] for part in parts))
-
-
-def busy_parts(ledger: Ledger) -> set[Part]:
-    """Return the parts of all calls whose answers are awaited, or are there and not read yet."""
-    busy = "SELECT users FROM calls WHERE status = 'answered' UNION ALL SELECT users FROM awaited_calls"
-    return {part for (users,) in ledger.rows(busy) for part in codec.unpack_parts(users).values()}
 
 
 def give_up(ledger: Ledger, state: JobState) -> None:
