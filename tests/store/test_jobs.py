@@ -6,12 +6,12 @@ from eventabs.shared_records import Part
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import (
     Job,
+    JobState,
     add_to_job,
     batch_of_call,
     call_of_job,
     close_job,
     job_request,
-    open_job,
     stored_jobs,
     unanswered,
 )
@@ -25,13 +25,13 @@ def ledger(tmp_path: Path) -> Ledger:
     return new_ledger(tmp_path, [ANNA, BERT])
 
 
-def sent(ledger: Ledger, user_id: str, job_id: int | None = None) -> int:
-    """Open a call about a user, as part of a job or as one that is on the wire."""
+def sent(ledger: Ledger, user_id: str, job_id: int | None = None, state: JobState = "written") -> int:
+    """Open a call about a user, as part of a job, 0: of a new one, or as one that is on the wire."""
     log = {"anna": ANNA, "bert": BERT}[user_id]
     with ledger.transaction():
         call_id = opened(ledger, log)
         if job_id is not None:
-            add_to_job(ledger, job_id, call_id, {"model": "m"})
+            add_to_job(ledger, job_id, call_id, {"model": "m"}, state)
     return call_id
 
 
@@ -42,8 +42,7 @@ def pending(ledger: Ledger) -> list[str]:
 def test_who_is_part_of_a_job_is_asked_about_nowhere_else_and_not_lost_with_the_process(
     ledger: Ledger,
 ) -> None:
-    job_id = open_job(ledger, "written")
-    call_id = sent(ledger, "anna", job_id)
+    call_id, job_id = sent(ledger, "anna", 0), 1
     on_the_wire = sent(ledger, "bert")
     assert pending(ledger) == ["bert"]
     assert ledger.lose_open_calls() == 1
@@ -55,8 +54,7 @@ def test_who_is_part_of_a_job_is_asked_about_nowhere_else_and_not_lost_with_the_
 
 
 def test_a_request_is_kept_as_it_was_made_until_it_has_an_answer(ledger: Ledger) -> None:
-    job_id = open_job(ledger, "planned")
-    call_id = sent(ledger, "anna", job_id)
+    call_id, job_id = sent(ledger, "anna", 0, "planned"), 1
     assert unanswered(ledger, job_id) == [call_id]
     assert job_request(ledger, call_id) == ({"model": "m"}, request_for([ANNA]).messages)
     assert unanswered(ledger, job_id + 1) == []
@@ -71,9 +69,8 @@ def test_a_request_is_kept_as_it_was_made_until_it_has_an_answer(ledger: Ledger)
 
 
 def test_a_call_that_was_given_up_is_late_once_its_users_are_asked_again(ledger: Ledger) -> None:
-    first, second = open_job(ledger, "written"), open_job(ledger, "written")
-    given_up = sent(ledger, "anna", first)
-    other = sent(ledger, "bert", second)
+    given_up, other = sent(ledger, "anna", 0), sent(ledger, "bert", 0)
+    first, second = (job.id for job in stored_jobs(ledger))
     close_job(ledger, first)
     assert call_of_job(ledger, given_up) == ("lost", 100), "its reply would still do"
     again = sent(ledger, "anna", second)
@@ -88,9 +85,9 @@ def test_a_call_that_was_given_up_is_late_once_its_users_are_asked_again(ledger:
 
 
 def test_who_is_awaited_no_more_is_asked_about_again(ledger: Ledger) -> None:
-    first, second = open_job(ledger, "planned"), open_job(ledger, "planned")
-    sent(ledger, "anna", first)
-    sent(ledger, "bert", second)
+    for user_id in ("anna", "bert"):
+        sent(ledger, user_id, 0, "planned")
+    first, _second = (job.id for job in stored_jobs(ledger))
     (given_up,) = close_job(ledger, first, error="expired")
     assert [planned.part.user_id for planned in given_up.parts] == ["anna"]
     assert close_job(ledger, first) == []

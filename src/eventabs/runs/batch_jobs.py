@@ -37,7 +37,7 @@ _SPREAD = 2  # a line is seldom longer than this many times the longest before i
 def open_job(
     ledger: Ledger, session: Session, state: JobState, tier: str = "", most: Sequence[float] = (inf, inf, inf)
 ) -> Job | None:
-    """Open calls for what the scheduler has as one job, of so many requests, bytes and tokens of prompts at `most`; None: not one fits.
+    """Open calls for what waits in the scheduler's queue as one job, of so many requests, bytes and tokens of prompts at `most`; None: not one fits.
 
     Where nothing else is awaited the first request fits whatever its tokens are. `tier`: whose price limits count. A requested stop
     ends the job early. Raises LimitReachedError where not even one more call keeps the limits and none is out.
@@ -45,21 +45,16 @@ def open_job(
     (awaited,) = ledger.rows("SELECT count(*), coalesce(sum(input_tokens), 0) FROM awaited_calls")
     spending = session.spending(tier)
     spending.hold(*awaited)
-    job_id, longest, endpoint, scheduler = 0, 0, session.endpoint(), session.scheduler
+    job_id, longest, endpoint, queue = 0, 0, session.endpoint(), session.scheduler.queue
     requests, size, tokens = most
-    while requests >= 1 and size >= _SPREAD * longest and not session.stop.requests:
-        if (batch := scheduler.next()) is None:
-            break
-        scheduler.queue.appendleft(batch)  # until it is known to fit
-        used = spending.input_tokens(batch)
+    while queue and requests >= 1 and size >= _SPREAD * longest and not session.stop.requests:
+        used = spending.input_tokens(queue[0])
         fits = used <= tokens or not (any(awaited) or job_id)
-        if not fits or not spending.reserve(batch, session.tracker):
+        if not fits or not spending.reserve(queue[0], session.tracker):
             break
-        scheduler.next()
-        call, request = session.open_call(ledger, batch)
+        call, request = session.open_call(ledger, queue.popleft())
         fields = providers.request_fields(request, endpoint)
-        job_id = job_id or store.open_job(ledger, state)
-        store.add_to_job(ledger, job_id, call.id, fields)
+        job_id = store.add_to_job(ledger, job_id, call.id, fields, state)
         line = len(_line(session, call.id, fields, request.messages))
         requests, size, tokens, longest = requests - 1, size - line, tokens - used, max(longest, line)
         session.tracker.add(calls=1)
@@ -226,14 +221,12 @@ class JobRunner:
     async def _filled(self) -> list[Job]:
         """Open and submit jobs as long as something is planned in this wave and the queue has room; return all that are out."""
         while True:
-            planned, out = len(self._session.scheduler.queue), await self._out()
-            self._is_filling = self._is_filling and planned > 0  # what comes back later is the next wave's
-            waiting = sum(job.input_tokens for job in out)
-            if not self._is_filling or (self._queue_tokens and waiting >= self._queue_tokens):
+            out, queue = await self._out(), self._session.scheduler.queue
+            self._is_filling = self._is_filling and len(queue) > 0  # what comes back later is the next wave's
+            tokens = self._queue_tokens - sum(job.input_tokens for job in out) if self._queue_tokens else inf
+            if not self._is_filling or tokens <= 0:
                 return out
-            requests = min(self._profile.max_requests or planned, planned)
-            tokens = self._queue_tokens - waiting if self._queue_tokens else inf
-            most = requests, self._profile.max_bytes or inf, tokens
+            most = self._profile.max_requests or inf, self._profile.max_bytes or inf, tokens
             job = await self._write(open_job, self._session, "planned", BATCH_TIER, most)
             self._session.stop.check()
             if job is None or (not await self._submit(job) and out):
@@ -373,8 +366,7 @@ class JobRunner:
         missing = await self._write(store.close_job, job.id, ended_at=ended_at, error=said)
         for batch in missing:
             self._session.scheduler.put_back(batch.parts)
-        waiting = self._session.scheduler.batches
-        self._session.run.save(self._session.tracker, status="running", batches_waiting=waiting)
+        await self._session.save()
         return len(missing)
 
     async def _make_room(self, job: Job, said: str) -> None:
@@ -469,6 +461,7 @@ async def write_requests(session: Session, pending: Sequence[PlannedPart]) -> Ru
     """Write what is pending, and what is still awaited, as lines of requests.jsonl."""
     run = session.run
     session.plan(pending)
+    session.scheduler.plan_again()
     await session.writer.write(open_job, session, "written")
     session.stop.check()
     count = await session.writer.write(write_lines, session)

@@ -278,14 +278,10 @@ class Job(NamedTuple):
         return self.state in {"planned", "uploaded", "submitted"}
 
 
-def open_job(ledger: Ledger, state: JobState) -> int:
-    """Begin a job; return its number."""
-    ((job_id,),) = ledger.rows("INSERT INTO jobs (state) VALUES (?) RETURNING id", state)
-    return int(job_id)
-
-
-def add_to_job(ledger: Ledger, job_id: int, call_id: int, body: dict[str, Any]) -> None:
-    """Make a call that was just opened part of a job."""
+def add_to_job(ledger: Ledger, job_id: int, call_id: int, body: dict[str, Any], state: JobState) -> int:
+    """Make a call that was just opened part of a job, 0: of a new one in a state; return the job's number."""
+    if not job_id:
+        ((job_id,),) = ledger.rows("INSERT INTO jobs (state) VALUES (?) RETURNING id", state)
     ledger.rows("INSERT INTO job_calls VALUES (?, ?, ?)", call_id, job_id, codec.pack_json(body))
     ledger.rows(
         "UPDATE jobs SET requests = requests + 1, input_tokens = input_tokens"
@@ -293,6 +289,7 @@ def add_to_job(ledger: Ledger, job_id: int, call_id: int, body: dict[str, Any]) 
         call_id,
         job_id,
     )
+    return job_id
 
 
 def change_job(ledger: Ledger, /, job_id: int, **values: object) -> None:
