@@ -333,6 +333,17 @@ def test_what_is_gone_at_the_service_keeps_the_job_open_until_it_is_cancelled(
     assert max(runner.server.answered.values()) == most
 
 
+def test_a_slow_job_that_cannot_be_cancelled_stays_open_and_nobody_is_asked_twice(runner: Runner) -> None:
+    runner.server.fates = [Fate(served=3, stays=math.inf)]
+    runner.server.instead = lambda asked: GONE if asked.endswith("/cancel") else None
+    with pytest.raises(eventabs.RunStoppedError, match="or it is gone"):
+        runner.begin(cancel_after=0.05)
+    assert (runner.jobs(), len(runner.server.live)) == ([("submitted", "in_progress")], LIVE)
+    with pytest.raises(eventabs.RunStoppedError, match="what they had done is kept"):
+        runner.resume(cancel=True)
+    assert runner.jobs()[0][0] == "closed"
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>login</html>"])
 def test_files_without_a_reply_to_what_was_carried_out_are_read_again_and_then_stop_the_run(
     runner: Runner, content: bytes
