@@ -293,8 +293,9 @@ class JobRunner:
             remote = await self._tried(partial(self._service.retrieve, job.batch_id))
             if remote.status != job.status:
                 await self._tell(job, remote)
+            has_ended = remote.status in providers.FINAL
             most, taken = self._settings.cancel_after, self._session.wall_clock() - (job.submitted_at or 0.0)
-            if not (has_ended := remote.status in providers.FINAL) and (self._gives_up or 0 < most < taken):
+            if not has_ended and (self._gives_up or 0 < most < taken):
                 self.asks_rest_live = True
                 if remote.status != "cancelling":
                     await self._tried(partial(self._service.cancel, remote.id))
