@@ -244,20 +244,10 @@ def test_an_empty_column_with_a_usual_name_is_no_reason_to_say_something(tmp_pat
 
 
 def test_a_time_of_a_browser_is_as_long_as_it_is(tmp_path: Path) -> None:
-    text = rows(
-        "user",
-        "played on",
-        "item",
-        user=lambda n: f"u{n % 9}",
-        item=str,
-        **{
-            "played on": lambda n: (
-                f"Tue Feb {n % 28 + 1:02d} 2024 10:00:00 GMT+0100 (Central European Standard Time)"
-            )
-        },
-    )
+    time = "Tue Feb {:02d} 2024 10:00:00 GMT+0100 (Central European Standard Time)".format
+    text = rows("user", "played_on", "item", user="u", played_on=lambda n: time(n % 28 + 1), item=str)
     export = described(tmp_path, text)
-    assert export.description.columns["time"] == "played on"
+    assert export.description.columns["time"] == "played_on"
     assert export.behaviors == 40
 
 
@@ -266,7 +256,11 @@ def test_a_time_that_few_rows_can_be_read_by_gives_way_to_the_day(tmp_path: Path
         return "08:01" if number % 5 == 0 else "08:01 12:00 18:31"
 
     day = "2026-01-{:02d}".format
-    values = {"工号": lambda n: f"u{n % 4}", "打卡时间": clocks, "打卡日期": lambda n: day(1 + n // 4)}
+    values: dict[str, Any] = {
+        "工号": lambda n: f"u{n % 4}",
+        "打卡时间": clocks,
+        "打卡日期": lambda n: day(1 + n // 4),
+    }
     export = described(tmp_path, rows(*values, "部门", **values, 部门="研发"))
     assert export.description.columns["time"] == "打卡日期"
     assert export.behaviors == 40
