@@ -24,7 +24,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
 import duckdb
@@ -32,6 +32,9 @@ import duckdb
 from eventabs.errors_and_exit_codes import EventabsError, InputError
 from eventabs.ingest import Export, InputSettings, column_names, columns_by_their_values, open_export
 from public_truth import Row, Rule, rows
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _LIST: Final = Path(__file__).with_name("public_exports.toml")
 _SETTING: Final = re.compile(
@@ -178,21 +181,39 @@ def faults(
             if "place" in roles and not _matches(roles["place"], place, header)
             else []
         )
+    by_user = [(own or row.user or "", row) for row in truths[right.index(nearest)]]
+    if fault := _wrong_durations(found, by_user, entry, roles, header):
+        odd.append(fault)
+    return odd, warned, roles
+
+
+def _wrong_durations(
+    found: Counter[tuple[str, datetime, int | None]],
+    true_rows: list[tuple[str, Row]],
+    entry: Rule,
+    roles: dict[str, str],
+    header: list[str],
+) -> str:
+    """Say in how many rows the duration is wrong, "" in none."""
     lasting, wanted = defaultdict(list), defaultdict(list)
     for user, time, seconds in found.elements():
         lasting[user, time].append(seconds or 0)
-    for row in truths[right.index(nearest)]:
+    for user, row in true_rows:
         if row.time and (row.seconds or 0) >= 0:
-            wanted[(own or row.user or "").strip(), row.time.replace(microsecond=0)].append(row.seconds or 0)
+            wanted[user.strip(), row.time.replace(microsecond=0)].append(row.seconds or 0)
     both = [key for key, each in lasting.items() if len(each) == len(wanted[key])]
     pairs = [pair for key in both for pair in zip(sorted(lasting[key]), sorted(wanted[key]), strict=True)]
     wrong = sum(abs(one - other) > 1 for one, other in pairs)  # behaviors have whole seconds
+    if "duration" not in roles and _matches(roles.get("end", ""), _listed(entry.get("end")), header):
+        # a duration beside an end is rounded, to minutes or hundredths of an hour, and mended by hand in some rows
+        apart = sum(abs(one - other) > 60 for one, other in pairs)
+        wrong = 0 if apart * 50 < len(pairs) else wrong
     is_extra = "duration" not in entry and not any(one for one, _other in pairs)  # an end need not be taken
-    others = [*_listed(entry.get("duration"))[1:], *also.get("duration", [])]
+    others = [*_listed(entry.get("duration"))[1:], *entry.get("also", {}).get("duration", [])]
     is_other = _matches(roles.get("duration", ""), others, header)
     if wrong and not is_other and not (is_extra and "end" in entry and "right too" in entry.get("why", "")):
-        odd.append(f"duration ({wrong} of {len(pairs)} rows wrong)")
-    return odd, warned, roles
+        return f"duration ({wrong} of {len(pairs)} rows wrong)"
+    return ""
 
 
 @contextmanager

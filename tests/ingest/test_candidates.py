@@ -274,3 +274,15 @@ def test_an_id_of_many_values_is_no_action_and_one_of_few_is_a_thing(tmp_path: P
     few = rows("user", "time", "mapId", count=80, mapId=lambda n: f"m{n % 4}", **who)
     columns = described(tmp_path, few).description.columns
     assert (columns.get("action"), columns.get("item")) == (None, "mapId")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"), [("duration", True), ("question_length", False), ("建号时长", False)]
+)
+def test_a_plain_number_lasts_only_where_the_name_says_nothing_else_or_a_unit(
+    tmp_path: Path, name: str, is_one: bool
+) -> None:
+    text = rows("user", "time", "item", name, user="u", time=a_time, item=str, **{name: lambda n: n % 7 + 9})
+    assert (described(tmp_path, text).description.columns.get("duration") == name) is is_one
+    stated = text.replace(name, f"{name}_min", 1)
+    assert described(tmp_path, stated).description.columns["duration"] == f"{name}_min"

@@ -9,7 +9,16 @@ from typing import Final, NamedTuple
 
 import duckdb
 
-from eventabs.ingest.column_names import CANONICAL, EMPTY, MARKERS, fit, is_excluded, plain, words_of
+from eventabs.ingest.column_names import (
+    CANONICAL,
+    EMPTY,
+    MARKERS,
+    fit,
+    is_excluded,
+    plain,
+    stated_unit,
+    words_of,
+)
 from eventabs.ingest.formats.base import SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 
@@ -163,6 +172,8 @@ class Profile(NamedTuple):
                 found *= 1.0 if self.read > HALF else 0.5 if self.read > NEARLY_NONE else 0.1
             case "duration":
                 found *= self.share(_LASTING) > ALIKE
+                if is_code and found <= _SURE_NAME and not stated_unit(" ".join(self.names[-2:])):
+                    found *= 0.5
             # nobody comes back: a name alone is rather that of a thing
             case "user" if is_name and (self.distinct >= HALF * held or self.share(PERSONS) < HALF):
                 found = 0.0
