@@ -282,7 +282,8 @@ def test_an_id_of_many_values_is_no_action_and_one_of_few_is_a_thing(tmp_path: P
 def test_a_plain_number_lasts_only_where_the_name_says_nothing_else_or_a_unit(
     tmp_path: Path, name: str, is_one: bool
 ) -> None:
-    text = rows("user", "time", "item", name, user="u", time=a_time, item=str, **{name: lambda n: n % 7 + 9})
+    lasting: dict[str, Any] = {name: lambda n: n % 7 + 9}
+    text = rows("user", "time", "item", name, user="u", time=a_time, item=str, **lasting)
     assert (described(tmp_path, text).description.columns.get("duration") == name) is is_one
     stated = text.replace(name, f"{name}_min", 1)
     assert described(tmp_path, stated).description.columns["duration"] == f"{name}_min"
