@@ -237,6 +237,7 @@ def plan(
     If there are several rounds of `workers`, not hundreds, batches that fill the last one and end the run sooner are added, unless the repeated
     instructions cost a larger share of tokens than they save of time.
     """
+    limits = replace(limits, max_users=min(limits.max_users, MAX_ALIASES))
     sizes = [planned.size for planned in parts]
     batches = pack(sizes, limits)
     whole_rounds = -(-len(batches) // workers) * workers
@@ -291,7 +292,6 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> l
 
     The fewest that can be found, evenly filled, but at least `least` if there are enough parts.
     """
-    limits = replace(limits, max_users=min(limits.max_users, MAX_ALIASES))
     holds = [limits.max_users > 1 and limits.hold(size) for size in sizes]
     batches = [[index] for index, is_held in enumerate(holds) if not is_held]
     held = [(at, size) for at, size in enumerate(sizes) if holds[at]]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors_and_exit_codes import ConfigError
-from eventabs.prompts.packing import MAX_ALIASES, BatchLimits, lower_bound, pack
+from eventabs.prompts.packing import BatchLimits, lower_bound, pack
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.shared_records import PartSize
 
@@ -160,12 +160,6 @@ def test_a_part_too_large_for_any_batch_stands_alone() -> None:
 def test_instructions_that_fill_the_budget_are_refused_with_the_next_step() -> None:
     with pytest.raises(ConfigError, match="--max-input-tokens"):
         pack([PartSize(1, 1, 0)], replace(LIMITS, max_input_tokens=700))
-
-
-def test_no_batch_has_an_alias_that_costs_more_than_was_measured() -> None:
-    batches = pack([PartSize(1, 1, 0)] * 1_500, replace(LIMITS, max_users=2_000))
-    assert max(map(len, batches)) <= MAX_ALIASES
-    assert len(batches) == 2
 
 
 def test_many_users_are_packed_close_to_the_bound() -> None:

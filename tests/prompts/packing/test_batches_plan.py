@@ -4,7 +4,7 @@ from random import Random
 
 from hypothesis import given, settings, strategies as st
 
-from eventabs.prompts.packing import PROBE_SHARE, BatchLimits, plan, shuffled
+from eventabs.prompts.packing import MAX_ALIASES, PROBE_SHARE, BatchLimits, plan, shuffled
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.shared_records import Batch, Part, PartSize, PlannedPart
 
@@ -88,3 +88,11 @@ def test_no_batches_are_added_that_cost_more_than_they_win() -> None:
 def test_a_spare_part_of_the_probe_that_fits_in_no_other_batch_has_its_own() -> None:
     planned = equal_parts(2, PartSize(50, 250, 1))
     assert [len(batch.parts) for batch in plan(planned, LIMITS, probe=True)] == [1, 1]
+
+
+def test_no_batch_has_an_alias_that_costs_more_than_was_measured() -> None:
+    planned = equal_parts(2 * MAX_ALIASES, PartSize(1, 6, 1))
+    limits = replace(LIMITS, max_input_tokens=100_000, max_output_tokens=8_192, max_users=2_000, max_rows=0)
+    assert [len(batch.parts) for batch in plan(planned, limits)] == [MAX_ALIASES, MAX_ALIASES]
+    # what the first leaves to the others is counted too
+    assert all(len(batch.parts) <= MAX_ALIASES for batch in plan(planned, limits, probe=True))
