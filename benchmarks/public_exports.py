@@ -1,12 +1,13 @@
 """How eventabs reads public exports that it has never seen, beside what is right about them.
 
-    python benchmarks/public_exports.py DIR... [--json] [--only ID] [--hide] [--trivial]
+    python benchmarks/public_exports.py DIR... [--json] [--only ID] [--hide] [--trivial] [--asked]
 
 DIR holds the files as ID.*; they are not in the repository. The truth is that of public_exports.toml and public_truth.py,
-or of DIR/truth.toml and DIR/truth.py, as benchmarks/public has for fourteen sets (same keys; rows(ID, PATH) gives user, time, action, item and seconds of each row of the
+or of DIR/truth.toml and DIR/truth.py, as benchmarks/public has for sixteen sets (same keys; rows(ID, PATH) gives user, time, action, item and seconds of each row of the
 files in RULES). Each is read untouched, and every user, time and duration is compared, row by row. What is not right is read again
 with the first proposal copied: that of a refusal, else the settings that warnings name. A line a file says which roles were
-wrong, a line a set counts the outcomes. With --hide the names of the right user columns say nothing, as in a language that no list has.
+wrong, a line a set counts the outcomes. With --hide the names of the right user columns say nothing, as in a language that no list has. With --asked
+each file is read by the answer of a large model to the question of `columns --ask`, of those that were kept in answers.json of the set.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
 import duckdb
 
-from eventabs.errors_and_exit_codes import EventabsError, InputError
+from eventabs.errors_and_exit_codes import EndpointError, EventabsError, InputError
 from eventabs.ingest import Export, InputSettings, column_names, columns_by_their_values, open_export
+from eventabs.runs import Invocation, ask_columns
 from public_truth import Row, Rule, rows
 
 if TYPE_CHECKING:
@@ -50,6 +54,8 @@ _OUTCOMES: Final = (
     "wrong as proposed",
     "refused",
     "wrong, warned",
+    "wrong, and said",
+    "not asked",
     "wrong in silence",
 )
 Truth = Callable[[Path, Rule, str | None, str | None], list[Row]]
@@ -264,6 +270,57 @@ def outcome(path: Path, entry: Rule, work: Path, truth: Truth) -> dict[str, Any]
     return told
 
 
+@contextmanager
+def answering(text: str) -> Iterator[str]:
+    """Yield the address of an endpoint that always answers so."""
+    choice: dict[str, Any] = {
+        "index": 0,
+        "finish_reason": "stop",
+        "message": {"role": "assistant", "content": text},
+    }
+    reply: dict[str, Any] = {"id": "1", "object": "chat.completion", "model": "kept", "choices": [choice]}
+    reply |= {"usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            body = json.dumps(reply).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+        server.shutdown()
+
+
+def asked_outcome(path: Path, entry: Rule, answer: str, work: Path, truth: Truth) -> dict[str, Any]:
+    """Read a file by a model's answer, as `columns --ask --write model` writes it down."""
+    told: dict[str, Any] = {"id": entry["id"], "expect": entry["expect"], "odd": ["refused"]}
+    refused = "wrong, and said" if entry["expect"] == "read" else "rightly refused"
+    with answering(answer) as url:
+        flags = {"llm": {"provider": "openai", "model": "kept", "base_url": url}}
+        try:
+            both = ask_columns(Invocation(None, flags, {}, isolated=True), [str(path)], lambda _said: None)
+            settings = both.chosen("model")["input"]
+            told["odd"], _warned, told["roles"] = faults(path, entry, settings, work, truth)
+        except EndpointError as error:
+            return told | {"untouched": f"{error}", "result": refused}
+        except InputError as error:  # before anything is asked
+            return told | {"untouched": f"{error}", "result": "not asked" if "wrong" in refused else refused}
+        except EventabsError as error:
+            return told | {"untouched": f"{error}", "result": refused}
+    right = "right" if entry["expect"] == "read" else "rightly refused"
+    wrong = "wrong in silence" if both.agree else "wrong, and said"
+    return told | {"untouched": "; ".join(told["odd"]), "result": wrong if told["odd"] else right}
+
+
 def is_read_by_ten_lines(path: Path, entry: Rule, truth: Truth) -> bool:
     """Whether DuckDB's own reader and the first columns that are called so give the right users and times."""
     rows = f"(SELECT COLUMNS(*)::VARCHAR FROM '{path}')"
@@ -301,20 +358,31 @@ def main() -> None:
     ask.add_argument(
         "--trivial", action="store_true", help="count the files that ten lines read right instead"
     )
+    ask.add_argument("--asked", action="store_true", help="read by the kept answers of a large model")
     args = ask.parse_args()
     for folder in args.dirs:
+        kept = Path(__file__).with_name("public") / folder.resolve().name / "answers.json"
+        answers = json.loads(kept.read_text("utf-8")) if args.asked else {}
         sums: Counter[str] = Counter()
         entries, truth = truth_of(folder)
         for entry in entries:
             path = next(iter(sorted(folder.glob(entry["id"] + ".*"))), None)
             if path is None or args.only not in ("", entry["id"]):
                 continue
+            if args.asked and entry["id"] not in answers:
+                sums["not asked"] += 1
+                continue
             if args.trivial:
                 sums["right"] += entry["expect"] == "read" and is_read_by_ten_lines(path, entry, truth)
                 continue
             users = [*_listed(entry.get("user")), *entry.get("also", {}).get("user", [])]
             with tempfile.TemporaryDirectory() as work, hidden(users if args.hide else []):
-                told = outcome(path, entry, Path(work), truth)
+                given = answers.get(entry["id"])
+                told = (
+                    asked_outcome(path, entry, given, Path(work), truth)
+                    if given
+                    else outcome(path, entry, Path(work), truth)
+                )
             sums[told["result"]] += 1
             if args.json:
                 print(json.dumps(told, ensure_ascii=False), flush=True)
