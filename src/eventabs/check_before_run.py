@@ -39,9 +39,7 @@ class Finding:
 
 OnFinding = Callable[[Finding], None]
 
-# limits for each request of a check, in seconds: shorter than in a run
-LIST_SECONDS = 20.0
-REQUEST_SECONDS = 60.0
+REQUEST_SECONDS = 60.0  # a limit for each request of a check: shorter than in a run
 
 
 @dataclass(slots=True)
@@ -159,9 +157,6 @@ def _settings_findings(
         yield tell("key", "note", message)
 
 
-_MIN_INPUT_TOKENS = 2_000  # less is not worth advising
-
-
 def _facts(settings: Settings) -> dict[str, Any]:
     """Return what a run would remember of its prompts."""
     language = active() if settings.prompt.language == "auto" else settings.prompt.language
@@ -217,7 +212,8 @@ def _context(settings: Settings, facts: EndpointFacts) -> Iterator[Finding]:
         )
         state: State = "fault" if facts.context_is_reported else "warning"
         step = _("set budget.max_input_tokens = {tokens}, or give the model a larger context")
-        if context - output < _MIN_INPUT_TOKENS:
+        least = 2_000  # of input: less is not worth advising
+        if context - output < least:
             step = _("set budget.max_input_tokens = {input} and budget.max_output_tokens = {output}")
         sizes = {"tokens": context - output, "input": context * 3 // 4, "output": context // 4}
         yield Finding("run", "context", state, message, step.format(**sizes))
@@ -292,8 +288,7 @@ def _input(settings: Settings) -> Finding:
     if not paths:
         return Finding("run", "input", "skipped", _("no input.paths: name the export on the command line"))
     message = ngettext("{count} file is there", "{count} files are there", len(found))
-    step = _("see what a run would take: eventabs estimate")
-    return Finding("run", "input", "ok", message, step)
+    return Finding("run", "input", "ok", message, _("see what a run would take: eventabs estimate"))
 
 
 _SHOWN_MODELS = 8
@@ -304,7 +299,6 @@ _NO_THINKING: tuple[Mapping[str, object], ...] = (  # the fields of known vendor
     {"reasoning_effort": "none"},
 )
 
-_ROW_SIZES = (50, 300, 1_000)  # rows that a model is asked about at a time
 _ROWS_A_USER = 50
 
 
@@ -358,7 +352,7 @@ class EndpointCheck:
         return facts
 
     async def _check_models(self) -> None:
-        seconds = min(self._endpoint.llm.call_timeout, LIST_SECONDS)
+        seconds = min(self._endpoint.llm.call_timeout, 20.0)  # a list comes sooner than an answer
         try:
             models = await providers.list_models(self._endpoint.changed(call_timeout=seconds))
         except EndpointError as error:
@@ -389,7 +383,8 @@ class EndpointCheck:
                 state = "warning"  # a run waits for it
             self._report("request", state, str(error), self._after_refusal(error))
             return None
-        text = self._prober.printable(reply.text, 40)
+        secrets = providers.parse_address(self._endpoint).secrets
+        text = providers.redacted_line(reply.text, secrets, 40)
         if not text:
             step = _("check once more; if it stays so, name another llm.model, or look at the server's log")
             if reply.reasoning or reply.usage.reasoning_tokens:
@@ -502,8 +497,7 @@ class EndpointCheck:
             message = _("kept, but llm.omit holds response_format: it is not sent")
             self._judge("json_schema", support, message, _("set llm.omit without it"), state="warning")
         else:
-            step = _('set prompt.answer = "lines"')
-            self._report_form("json_schema", support, step, is_needed=is_needed)
+            self._report_form("json_schema", support, _('set prompt.answer = "lines"'), is_needed=is_needed)
 
     async def _probe_grammar(self) -> None:
         """Try the field that is set; else, at an unknown server, all that may take a grammar."""
@@ -528,7 +522,7 @@ class EndpointCheck:
         builder, limits = runs.builder_and_limits(settings, facts)
         reader = runs.make_reader(settings, facts)
         kept, lost, causes = 0, 0, list[str]()
-        for size in _ROW_SIZES:
+        for size in (50, 300, 1_000):
             logs = _made_up_users(size, facts["prompt_language"])
             if not limits.holds([builder.measure(log) for log in logs]):
                 break

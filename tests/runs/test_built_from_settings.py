@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from eventabs.config.settings import Settings, load_settings
-from eventabs.runs.built_from_settings import RunContext, must_rules_of
+from eventabs.runs.built_from_settings import RunContext, must_rules_of, start_command
 from eventabs.shared_records import Behavior, FailureReason
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import settled_user
@@ -36,6 +36,14 @@ def test_the_counts_are_the_ledgers_with_the_prices_of_today(tmp_path: Path) -> 
     assert (tracker.counts.users, tracker.counts.done, tracker.cost) == (1, 0, 0.0)
     assert job_on(tmp_path, ledger).tracker().cost is None
     ledger.close()
+
+
+def test_the_command_of_a_server_names_the_model_and_gives_calls_room() -> None:
+    vllm = Settings.model_validate({"llm": {"preset": "vllm", "model": "my model"}})
+    command = "vllm serve {} --max-model-len 49152 --enable-prompt-tokens-details"
+    assert start_command(vllm) == command.format("'my model'")
+    assert start_command(Settings.model_validate({"llm": {"preset": "vllm"}})) == command.format("MODEL")
+    assert start_command(Settings()) == ""
 
 
 @pytest.mark.parametrize(("reason", "peers"), [("endpoint", 0), ("refused", 1)])

@@ -18,9 +18,9 @@ from .openai.client import (
     OpenAIProvider as OpenAIProvider,
     UnreachableError as UnreachableError,
     UnreachableReason as UnreachableReason,
-    check_endpoint as check_endpoint,
     find_route as find_route,
     parse_address as parse_address,
+    proxy_of as proxy_of,
 )
 from .openai.endpoint_and_wire import (
     BatchProfile as BatchProfile,
@@ -34,6 +34,7 @@ from .openai.endpoint_and_wire import (
     is_loopback as is_loopback,
     load_preset as load_preset,
     preset_names as preset_names,
+    redacted_line as redacted_line,
 )
 from .ray import Cluster as Cluster, connected as connected
 from .retries_and_rate_limits import (

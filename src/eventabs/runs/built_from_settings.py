@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -212,7 +213,8 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
             raise ConfigError(no_model_message(settings.llm.preset))
         if is_elsewhere:
             _refuse_secrets(settings.llm, environment)
-        providers.check_endpoint(providers.endpoint_of(settings.llm, {} if is_elsewhere else environment))
+        # where requests could not leave, this raises
+        providers.proxy_of(providers.endpoint_of(settings.llm, {} if is_elsewhere else environment))
         if settings.run.mode != "files" and not is_elsewhere and lacks_key(settings.llm, environment):
             message = _(
                 "{host} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
@@ -264,9 +266,9 @@ def no_model_message(preset: str) -> str:
 def start_command(settings: Settings) -> str:
     """Return the command that starts the user's own server with room for a call; "" without a preset that has one."""
     call_tokens = settings.budget.max_input_tokens + settings.budget.max_output_tokens
-    return providers.load_preset(settings.llm.preset).start_command_for(
-        settings.llm.model, call_tokens=call_tokens
-    )
+    tokens = -(-call_tokens // 1_024) * 1_024  # a context is given in round numbers
+    model = shlex.quote(settings.llm.model) if settings.llm.model else "MODEL"
+    return providers.load_preset(settings.llm.preset).start_command.format(model=model, tokens=tokens)
 
 
 async def require_connection(run: RunContext, stop: Stop) -> None:

@@ -71,18 +71,12 @@ def test_what_a_preset_sets_are_settings(name: str) -> None:
 def test_servers_of_ones_own_say_how_they_are_started_and_need_no_key(name: str) -> None:
     preset = load_preset(name)
     assert ("{tokens}" in preset.start_command) == (name in LOCAL) == (not preset.needs_key)
-    assert bool(preset.start_command_for("m", call_tokens=48_192)) == (name in LOCAL)
+    assert bool(preset.start_command) == (name in LOCAL)
     assert bool(preset.suggested_model) == (name not in NAMED_BY_USERS)
 
 
 def test_parameters_can_be_omitted_that_requests_can_do_without() -> None:
     assert set(get_args(Omittable)) == DROPPABLE
-
-
-def test_the_command_of_a_server_names_the_model_and_gives_calls_room() -> None:
-    command = load_preset("vllm").start_command_for("my model", call_tokens=48_192)
-    assert command == "vllm serve 'my model' --max-model-len 49152 --enable-prompt-tokens-details"
-    assert "MODEL" in load_preset("vllm").start_command_for("", call_tokens=1)
 
 
 def test_the_first_pattern_that_fits_counts_and_case_does_not_matter() -> None:
@@ -102,7 +96,7 @@ def test_another_name_is_refused_with_the_known_ones(name: str) -> None:
 
 def test_without_a_preset_no_facts_are_known() -> None:
     assert load_preset("").known_model("gpt-4.1") == KnownModel()
-    assert load_preset("").start_command_for("m", call_tokens=1) == ""
+    assert load_preset("").start_command == ""
 
 
 def flex(preset: str, base_url: str) -> Endpoint:

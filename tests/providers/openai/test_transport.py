@@ -146,8 +146,7 @@ def _no_proxies_around(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def found(base_url: str = FAR, proxy: str = "") -> str | None:
-    endpoint = endpoint_at(base_url, proxy=proxy)
-    taken = proxy_of(endpoint, parse_address(endpoint))
+    taken = proxy_of(endpoint_at(base_url, proxy=proxy))
     return str(taken.url) if taken else None
 
 

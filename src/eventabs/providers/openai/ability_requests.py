@@ -6,7 +6,7 @@ from typing import Any, Literal
 from eventabs.errors_and_exit_codes import RejectedRequestError, TransientError
 from eventabs.interface_language import gettext as _
 from eventabs.providers.openai import endpoint_and_wire as wire
-from eventabs.providers.openai.client import Channel, OpenAIProvider, parse_address
+from eventabs.providers.openai.client import Channel, OpenAIProvider
 from eventabs.providers.openai.endpoint_and_wire import Endpoint, GrammarField
 from eventabs.providers.openai.endpoint_errors import find_error, make_error
 from eventabs.shared_records import Reply, Request, Usage
@@ -50,8 +50,6 @@ _GREETING = "Answer with one word: ready"
 _GREETING_TOKENS = 512  # enough for a model that thinks a little first
 _COUNTING = "Count from 1 to 200, separated by spaces. Write nothing else."
 COUNTING_TOKENS = 16
-_SLACK = 2  # times the limit that an answer may have before it counts as unlimited
-_CHARACTERS_PER_TOKEN = 8  # at most, in such an answer
 _JSON_QUESTION = "Answer in JSON: are you ready?"
 _SCHEMA_KEY = "ready_to_read_exports"  # no model would choose it by itself
 _GRAMMAR_ANSWER = "=== 7 ==="  # no model would choose it by itself
@@ -72,13 +70,12 @@ _SCHEMA = {
 
 
 class Prober:
-    """Sends requests as a run would. Making it raises ConfigError where settings cannot work, each method the subclasses of EndpointError.
+    """Sends requests as a run would. Its methods raise ConfigError where settings cannot work, and the subclasses of EndpointError.
 
     `dropped`: what is not sent: omitted from the start, or refused since. `spent`: the tokens of all answers.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._secrets = parse_address(endpoint).secrets
         self._endpoint = endpoint
         self.dropped = frozenset[str](endpoint.llm.omit)
         self.spent = Usage()
@@ -110,10 +107,6 @@ class Prober:
             return "yes"
         return "ignored" if reply.finish_reason == "stop" else "unknown"
 
-    def printable(self, text: str, most: int) -> str:
-        """Return foreign text as one line of at most `most` characters, without secrets."""
-        return wire.redacted_line(text, self._secrets, most)
-
     async def _count(self, omit: frozenset[str]) -> tuple[LimitName, Support, int]:
         reply = None
         with suppress(RejectedRequestError):  # some models that think refuse so small a limit
@@ -121,8 +114,8 @@ class Prober:
         name: LimitName = "max_completion_tokens" if "max_tokens" in omit | self.dropped else "max_tokens"
         if reply is None:
             return name, "unknown", 0
-        tokens = reply.usage.completion_tokens or len(reply.text) // _CHARACTERS_PER_TOKEN
-        unlimited = tokens - reply.usage.reasoning_tokens > COUNTING_TOKENS * _SLACK
+        tokens = reply.usage.completion_tokens or len(reply.text) // 8  # characters of a token, at most
+        unlimited = tokens - reply.usage.reasoning_tokens > COUNTING_TOKENS * 2  # some slack
         support: Support = "ignored" if unlimited else "yes" if reply.finish_reason == "length" else "unknown"
         return name, support, tokens
 

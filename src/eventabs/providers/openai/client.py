@@ -136,23 +136,18 @@ def _find_secrets(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[tuple[str,
     return tuple(secrets), frozenset(certain.union(each for each in secrets if len(each) >= wire.LONG_LENGTH))
 
 
-def proxy_of(endpoint: Endpoint, address: EndpointAddress) -> httpx.Proxy | None:
-    """Return the proxy of the settings, else the environment's; none for loopback. Raises ConfigError where a variable is no address."""
+def proxy_of(endpoint: Endpoint) -> httpx.Proxy | None:
+    """Return the proxy of the settings, else the environment's; none for loopback. Raises ConfigError as `parse_address`, and where a variable is no address."""
+    url = parse_address(endpoint).url
     if endpoint.llm.proxy:
         return httpx.Proxy(_parse_url(endpoint.llm.proxy, "llm.proxy"))
-    host = address.url.host
-    if wire.is_loopback(host) or proxy_bypass(host):
+    if wire.is_loopback(url.host) or proxy_bypass(url.host):
         return None
     proxies = getproxies()
-    if not (named := proxies.get(address.url.scheme) or proxies.get("all")):
+    if not (named := proxies.get(url.scheme) or proxies.get("all")):
         return None
     named = named if "://" in named else f"http://{named}"
     return httpx.Proxy(_parse_url(named, "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"))
-
-
-def check_endpoint(endpoint: Endpoint) -> None:
-    """Raise ConfigError where requests could not leave with these settings and this environment."""
-    proxy_of(endpoint, parse_address(endpoint))
 
 
 Refusal = Callable[[bytes, ErrorContext], EndpointError]  # the error that an answer without success is
@@ -183,7 +178,7 @@ class Channel:
         self._extensions = {"timeout": {"connect": endpoint.connect_timeout}}
         self._transport = AiohttpTransport(
             verify=tls_context(endpoint.llm.ca_file),
-            proxy=proxy_of(endpoint, self.address),
+            proxy=proxy_of(endpoint),
             limits=httpx.Limits(max_connections=endpoint.connections, keepalive_expiry=60.0),
         )
 
@@ -293,9 +288,8 @@ class UnreachableError(EndpointError):
 
 async def find_route(endpoint: Endpoint) -> tuple[str, str, str]:
     """Look the name up and connect, to a proxy if there is one; return IP, proxy and version of TLS, "" for none. Raises UnreachableError, ConfigError."""
-    address = parse_address(endpoint)
-    proxy = proxy_of(endpoint, address)
-    target = proxy.url if proxy else address.url
+    proxy = proxy_of(endpoint)
+    target = proxy.url if proxy else parse_address(endpoint).url
     context = tls_context(endpoint.llm.ca_file) if target.scheme == "https" else None
     try:
         async with asyncio.timeout(endpoint.connect_timeout):
@@ -467,13 +461,11 @@ def checked(reply: Reply, address: EndpointAddress, source: str) -> Reply:
 
 async def read_error_body(response: httpx.Response) -> bytes:
     """Read the body of an error as far as it comes: the status counts even if the body breaks."""
+    reader = PayloadReader(encoding=response.headers.get("content-encoding", ""), limit=_ERROR_BYTES)
     payloads: list[bytes] = []
-    head = b""
     with suppress(*WIRE_ERRORS, TimeoutError):
-        reader = PayloadReader(encoding=response.headers.get("content-encoding", ""), limit=_ERROR_BYTES)
         async with asyncio.timeout(_ERROR_SECONDS):
             async for chunk in raw_chunks(response):
                 payloads += reader.feed(chunk)
-                head = reader.head
         payloads += reader.finish()
-    return next((data for data in payloads if data.startswith(b"{")), head)
+    return next((data for data in payloads if data.startswith(b"{")), reader.head)

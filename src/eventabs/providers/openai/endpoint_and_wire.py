@@ -6,7 +6,6 @@ https://platform.openai.com/docs/api-reference/chat, and what compatible servers
 import ipaddress
 import json
 import re
-import shlex
 import tomllib
 import unicodedata
 import zlib
@@ -146,7 +145,6 @@ def is_loopback(host: str) -> bool:
 
 
 _PRESETS = files("eventabs.providers") / "presets"  # one TOML file each
-_CONTEXT_STEP = 1_024  # tokens; a context is given in round numbers
 
 
 class KnownPrice(Price, frozen=True, extra="forbid"):
@@ -220,11 +218,6 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
             message = _("{preset} has no tier flex that is known; take the ordinary one: --tier standard")
             raise ConfigError(message.format(preset=self.name))
         return self.flex.model_copy(update={"name": name})
-
-    def start_command_for(self, model: str, *, call_tokens: int) -> str:
-        """Return the command that starts the server with room for a call; "" for a hosted endpoint."""
-        tokens = -(-call_tokens // _CONTEXT_STEP) * _CONTEXT_STEP
-        return self.start_command.format(model=shlex.quote(model) if model else "MODEL", tokens=tokens)
 
     def settings(self, model: str) -> dict[str, Any]:
         """Return the values of [llm] that the preset sets for a model."""
@@ -352,26 +345,21 @@ class PayloadReader:
     def __init__(self, *, encoding: str, limit: int) -> None:
         self.head = b""  # the first bytes that are not blank, to describe an answer without payloads
         self.is_document = False  # one document, JSON or not; else events
-        encoding = encoding.strip().lower()
-        if encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
-            raise UnreadableBodyError
-        # 32: gzip or zlib by its header
-        self._inflater = None if encoding in {"", "identity"} else zlib.decompressobj(zlib.MAX_WBITS | 32)
+        is_plain = encoding.strip().lower() in {"", "identity"}
+        # 32: gzip or zlib by its header; what is packed in another way has neither
+        self._inflater = None if is_plain else zlib.decompressobj(zlib.MAX_WBITS | 32)
         self._limit = limit * _ESCAPED
         self._size = 0  # bytes since the last payload
         self._unfinished: list[bytes] = []  # pieces of the document, or of the line that has not ended yet
         self._data: list[bytes] = []  # of the event that has not ended yet
 
-    def feed(self, raw: bytes) -> list[bytes]:
+    def feed(self, chunk: bytes) -> list[bytes]:
         """Add the next bytes; return the payloads that they complete. Raises UnreadableBodyError."""
-        chunk = raw
         if self._inflater:
             try:
-                chunk = self._inflater.decompress(raw, self._limit)
+                chunk = self._inflater.decompress(chunk, self._limit + 1)  # one more is too many
             except zlib.error:
                 raise UnreadableBodyError from None
-            if self._inflater.unconsumed_tail:
-                raise UnreadableBodyError
         self._size += len(chunk)
         if not self.head:
             chunk = chunk.lstrip(b"\xef\xbb\xbf \t\r\n")
