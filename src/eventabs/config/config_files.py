@@ -6,16 +6,10 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from eventabs.errors_and_exit_codes import ConfigError, toml_fault
 from eventabs.interface_language import Language, gettext as _
-
-_FIRST: Final = "\nlang = "  # what is above is about the example itself
-_RARE: Final = re.compile(r"\n## (?:.+\n)+")  # a paragraph of settings that are rarely changed
-_WIDE: Final = re.compile(r"\n{4,}")
-_GOES_ON: Final = re.compile(r"^(?=[ ]+#)", re.MULTILINE)  # a comment below its setting, which moves by one
-_SETTING: Final = re.compile(r"^(?!\[.*\]$|#|$|[ ]+#)([ ]*)", re.MULTILINE)
 
 DEFAULT_CONFIG = Path("eventabs.toml")
 
@@ -72,17 +66,20 @@ def _set(table: Any, settings: Mapping[str, Any]) -> None:  # noqa: ANN401  of t
 def explained_settings(language: Language, *, all_of_them: bool) -> str:
     """Return a TOML file with settings at their defaults and what each is for: all, or without those rarely changed."""
     text = resources.files(__package__).joinpath(f"settings.{language}.toml").read_text("utf-8")
-    return text if all_of_them else _WIDE.sub("\n\n\n", _RARE.sub("", text)).rstrip() + "\n"
+    usual = re.sub(r"\n## (?:.+\n)+", "", text)  # without the paragraphs of those rarely changed
+    return text if all_of_them else re.sub(r"\n{4,}", "\n\n\n", usual).rstrip() + "\n"
 
 
 def own_config(language: Language, *, all_settings: bool, preset: str = "", model: str = "") -> str:
     """Return a TOML file of the user's own, in which only `preset` and `model` are set."""
     text = explained_settings(language, all_of_them=all_settings)
-    settings = _SETTING.sub(r"\1#", _GOES_ON.sub(" ", text[text.index(_FIRST) :]))
+    text = text[text.index("\nlang = ") :]  # what is above is about the example itself
+    text = re.sub(r"(?m)^(?=[ ]+#)", " ", text)  # a comment below its setting, which moves by one
+    text = re.sub(r"(?m)^(?!\[.*\]$|#|$|[ ]+#)([ ]*)", r"\1#", text)
     head = _(
         "# Settings of eventabs with their defaults. To change one, take away the # right before its name."
     )
-    written = head + "\n" + settings
+    written = head + "\n" + text
     for key, value in (("preset", preset), ("model", model)):
         if value:
             said = f"{key} = {json.dumps(value, ensure_ascii=False)} "

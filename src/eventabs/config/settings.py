@@ -190,7 +190,6 @@ def _choice(values: Mapping[str, Any]) -> tuple[str, str, str]:
     return chosen["preset"], chosen["model"], chosen["tier"]
 
 
-_CHOICE = re.compile(r"'([^']*)'")
 Layers = Mapping[str, Mapping[str, Any]]  # by where they were set, the later over the earlier
 
 
@@ -232,7 +231,7 @@ def _words(fault: ErrorDetails) -> str:
     if kind == "value_error":  # ours
         return str(context["error"])
     if kind == "literal_error":
-        choices = ", ".join(_CHOICE.findall(context["expected"]))
+        choices = ", ".join(re.findall(r"'([^']*)'", context["expected"]))
         return _("it takes one of: {choices}").format(choices=choices)
     if kind == "string_pattern_mismatch":
         patterns = {

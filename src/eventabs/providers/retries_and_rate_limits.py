@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 # A server counts a minute by its own clock, behind a network that delays some requests. A minute that
 # is 3 % longer here leaves 1.8 seconds for that and still reaches 97 % of the limit.
 WINDOW = 60.0 / 0.97
-_CATCH_UP = 0.5  # seconds behind the schedule that may be made good, so that late timers cost nothing
-_FIRST_GAP = 1.0  # seconds between the first two admissions after a cooldown
 _SLOW_ADMISSIONS = 1024  # after N of them the gaps are too short to matter
-
-_LOOK_SECONDS = 0.1  # between looks whether a machine elsewhere can make a call
 
 OnCooldown = Callable[[float], None]
 Send = Callable[[Request], Awaitable[Reply]]  # one try; raises the subclasses of EndpointError
@@ -86,7 +82,7 @@ class Pacer:
                 await self.sleep(free_at - now)
             if self._admitted < _SLOW_ADMISSIONS:  # one in the first second, two in the next, four ...
                 self._admitted += 1
-                self._free_at = now + _FIRST_GAP / 2 ** (self._admitted.bit_length() - 1)
+                self._free_at = now + 1.0 / 2 ** (self._admitted.bit_length() - 1)
             self._requests.take(1, now)
             self._tokens.take(tokens, now)
 
@@ -111,7 +107,7 @@ class Pacer:
     async def _try(self, send: Send, request: Request) -> Reply:
         # what is admitted has to leave then: else a limit a minute would be passed later
         while not self.is_ready():
-            await self.sleep(_LOOK_SECONDS)
+            await self.sleep(0.1)
         await self.admit(request.input_tokens + request.max_output_tokens)
         self._check()
         try:
@@ -182,7 +178,7 @@ class _Meter:
         while self._taken and self._taken[0][0] + WINDOW <= now:
             self._sum -= self._taken.popleft()[1]
         over = self._sum + min(amount, self._limit) - self._limit
-        free = self._due - _CATCH_UP
+        free = self._due - 0.5  # seconds that may be made good, so that late timers cost nothing
         for taken_at, taken in self._taken:
             if over <= 0:
                 break

@@ -63,8 +63,7 @@ class Replacement(TomlTable):
         try:
             re.compile(self.pattern).sub(self.replacement, "")
         except (re.error, IndexError) as error:
-            message = _("pattern and with cannot be applied: {error}").format(error=error)
-            raise ValueError(message) from None
+            raise ValueError(_("pattern and with cannot be applied: {error}").format(error=error)) from None
         return self
 
 
@@ -86,8 +85,7 @@ class Text(TomlTable):
 
 def _check_phrase(phrase: Text) -> Text:
     if phrase.text.count("{}") != 1:
-        message = _("must hold {} once, where the names go").format("{}")
-        raise ValueError(message)
+        raise ValueError(_("must hold {} once, where the names go").format("{}"))
     return phrase
 
 
@@ -166,8 +164,7 @@ class RulesFile(TomlTable):
                 raise ValueError(message.format(position=position, name=rule.type))
         last = self.rules[-1]
         if last.actions or last.words or last.names:
-            message = _("the last of the rules must fit everything: give it a type and nothing else")
-            raise ValueError(message)
+            raise ValueError(_("the last of the rules must fit everything: give it a type and nothing else"))
         return self
 
 
@@ -249,10 +246,6 @@ def load_rules(text: str, language: Language) -> Rules:
         raise ConfigError(message.format(fault=f"{key}: {text}" if key else text)) from None
 
 
-_DOUBLING_SECONDS = 7_200  # they weigh as much as the row itself
-_MAX_SECONDS = 28_800  # more do not add weight
-
-
 def rule_events(log: UserLog, rules: Rules, detail: Detail) -> Iterator[tuple[list[int], EventKind]]:
     """Return the events of a log in order of their first rows: the positions of their behaviors, and their heaviest kind."""
     behaviors = list(map(_shortened, log.behaviors))
@@ -287,9 +280,9 @@ def _themes(behaviors: list[Behavior], rules: Rules) -> list[tuple[EventKind, li
     grouped = defaultdict[str, list[Behavior]](list)
     weights = defaultdict[str, defaultdict[EventKind, float]](lambda: defaultdict(float))
     for behavior, kind in zip(behaviors, kinds_of_each, strict=True):
-        seconds = min(behavior.duration or 0, _MAX_SECONDS)
+        hours = min((behavior.duration or 0) / _HOUR, 8)  # more do not add weight
         grouped[kind.theme].append(behavior)
-        weights[kind.theme][kind] += kind.weight * (1 + seconds / _DOUBLING_SECONDS)
+        weights[kind.theme][kind] += kind.weight * (1 + hours / 2)  # two weigh as much as the row itself
     heaviest = {
         theme: max(kinds, key=lambda kind: (kind.alone, kinds[kind])) for theme, kinds in weights.items()
     }
@@ -333,8 +326,7 @@ class RulesProvider:
             lines.append(f"## {alias}")
             groups = defaultdict[str, list[str]](list)
             for rows, kind in rule_events(log, self._rules, self._detail):
-                group = row_ranges(number + row for row in rows).replace(" ", ",")
-                groups[self._names[kind]].append(group)
+                groups[self._names[kind]].append(row_ranges(number + row for row in rows).replace(" ", ","))
             lines += (f"{name} {' '.join(theirs)}" for name, theirs in groups.items())
             number += len(log.behaviors)
             await asyncio.sleep(0)  # a user takes milliseconds; a whole batch would stall the progress bar
@@ -435,7 +427,6 @@ _Named = Callable[[Behavior], Sequence[str]]  # the names that a behavior deals 
 _STAYS = frozenset({"", "visit", "use"})
 _NOTHING_HANDLED = _STAYS | {"search"}
 _LEAD_ACTIONS = ("purchase", "cart", "favorite", "compare")  # the first ones say the most
-_MENTION_SECONDS = 60  # one mention of a name counts as much, beside the time spent on it
 
 
 class Summaries:
@@ -557,8 +548,8 @@ class Summaries:
 
 
 def _ranked(mentions: Iterable[tuple[str, Behavior]]) -> list[str]:
-    """Order names by mentions and time; the first mentioned wins a tie."""
+    """Order names by time, of which each mention counts as a minute more; the first mentioned wins a tie."""
     weights: dict[str, int] = {}
     for name, behavior in mentions:
-        weights[name] = weights.get(name, 0) + _MENTION_SECONDS + (behavior.duration or 0)
+        weights[name] = weights.get(name, 0) + _MINUTE + (behavior.duration or 0)
     return sorted(weights, key=weights.__getitem__, reverse=True)

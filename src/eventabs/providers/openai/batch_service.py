@@ -23,7 +23,6 @@ from eventabs.providers.openai.endpoint_and_wire import BatchProfile, Endpoint, 
 from eventabs.providers.openai.endpoint_errors import ErrorContext, find_error, make_error, make_status_error
 from eventabs.shared_records import Message, Reply, Request
 
-_DOCUMENT_CHARACTERS = 3 * 1024 * 1024  # of an answer that is no file
 GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 _QUEUE_CODES = frozenset({"token_limit_exceeded", "tokenlimitexceeded", "enqueued_token_limit_exceeded"})
 FINAL = frozenset({"completed", "failed", "expired", "cancelled"})  # nothing more happens to such a job
@@ -64,8 +63,7 @@ class BatchService:
             fields["file_name"] = name
         with path.open("rb") as file:
             sent = self._channel.send_form(self._url(self._profile.upload_path), fields, file, name)
-            document = await self._read_document(sent)
-        return self._id_of(document)
+            return self._id_of(await self._read_document(sent))
 
     async def create_job(self, file_id: str, metadata: Mapping[str, str]) -> RemoteJob:
         """Create a job from an uploaded file. After a TransientError it may exist or not."""
@@ -74,8 +72,7 @@ class BatchService:
             body["completion_window"] = self._profile.window
         if self._profile.takes_metadata:
             body["metadata"] = dict(metadata)
-        document = await self._ask("POST", "/batches", body)
-        return self._job(document)
+        return self._job(await self._ask("POST", "/batches", body))
 
     async def find_job(self, file_id: str, metadata: Mapping[str, str]) -> RemoteJob | None:
         """Look through the account's jobs for the one made from a file, or with that metadata."""
@@ -125,7 +122,7 @@ class BatchService:
 
     async def _read_document(self, sending: Awaitable[httpx.Response]) -> dict[str, Any]:
         """Send, and read the JSON of the answer. Raises QueueFullError, and errors by status and code."""
-        body, context = await self._channel.read(sending, limit=_DOCUMENT_CHARACTERS)
+        body, context = await self._channel.read(sending, limit=3 * 1024 * 1024)  # no file
         document = wire.parse_json(body)
         if isinstance(document, list):  # Together lists jobs without a page around them
             return {"data": document}
@@ -184,13 +181,13 @@ def _inner(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 # of a line about a request that was never carried out: the job ended before its turn
 _NOT_REACHED = frozenset({"batch_expired", "batch_cancelled", "batch_canceled", "request_cancelled"})
-_STREAMED = ("stream", "stream_options")  # answers come in a file
 
 
 def request_fields(request: Request, endpoint: Endpoint) -> dict[str, Any]:
-    """Return the body of a request, but for its messages; a batch is a tier of its own."""
+    """Return the body of a request, but for its messages; a batch is a tier of its own, and its answers come in a file."""
     body = wire.build_body(request, replace(endpoint, tier=Tier()), endpoint.llm.omit)
-    return {name: value for name, value in body.items() if name not in {"messages", *_STREAMED}}
+    left_out = {"messages", "stream", "stream_options"}
+    return {name: value for name, value in body.items() if name not in left_out}
 
 
 def request_line(custom_id: str, url: str, fields: Mapping[str, Any], messages: tuple[Message, ...]) -> bytes:

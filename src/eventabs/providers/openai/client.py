@@ -90,8 +90,7 @@ def parse_address(endpoint: Endpoint) -> EndpointAddress:
 def _parse_url(text: str, setting: str) -> httpx.URL:
     with suppress(httpx.InvalidURL):
         url = httpx.URL(text.strip())
-        is_port = url.port is None or 0 < url.port <= _MAX_PORT
-        if url.scheme in _DEFAULT_PORTS and is_port:
+        if url.scheme in _DEFAULT_PORTS and (url.port is None or 0 < url.port <= _MAX_PORT):
             host = url.raw_host.decode("ascii")
             labels = host.removesuffix(".").split(".")
             # an IPv6 address, which httpx has checked, or a possible DNS name: no retry would help with anything else
@@ -109,8 +108,7 @@ def _check_headers(endpoint: Endpoint) -> None:
             "llm.extra_headers has a name that no header may have, or that is not yours to set; check them"
         )
         raise ConfigError(message)
-    key = endpoint.llm.api_key_env, endpoint.api_key or ""
-    for name, value in (key, *endpoint.extra_headers.items()):
+    for name, value in ((endpoint.llm.api_key_env, endpoint.api_key or ""), *endpoint.extra_headers.items()):
         if not (value.isascii() and value.isprintable()):
             message = _(
                 "the value of {name} holds characters that no HTTP header may hold; copy it again "

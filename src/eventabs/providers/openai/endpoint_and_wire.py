@@ -261,8 +261,7 @@ def endpoint_of(llm: LlmSettings, environment: Mapping[str, str], connections: i
     field = llm.grammar_field or ("grammar" if llm.constrain == "grammar" else "")
     llm = llm.model_copy(update={"base_url": base_url, "grammar_field": field})
     headers = {name: value.get_secret_value() for name, value in llm.extra_headers.items()}
-    key = environment.get(llm.api_key_env) or None
-    return Endpoint(llm, key, headers, tier, connections=connections)
+    return Endpoint(llm, environment.get(llm.api_key_env) or None, headers, tier, connections=connections)
 
 
 @cache
@@ -329,9 +328,6 @@ def parse_json(data: bytes) -> object:
         return None
 
 
-_ESCAPED = 6  # bytes of a character that JSON escapes
-
-
 class UnreadableBodyError(Exception):
     """The answer is larger than allowed, or compressed in an encoding that was not requested."""
 
@@ -348,7 +344,7 @@ class PayloadReader:
         is_plain = encoding.strip().lower() in {"", "identity"}
         # 32: gzip or zlib by its header; what is packed in another way has neither
         self._inflater = None if is_plain else zlib.decompressobj(zlib.MAX_WBITS | 32)
-        self._limit = limit * _ESCAPED
+        self._limit = limit * 6  # bytes: JSON may escape each character
         self._size = 0  # bytes since the last payload
         self._unfinished: list[bytes] = []  # pieces of the document, or of the line that has not ended yet
         self._data: list[bytes] = []  # of the event that has not ended yet

@@ -84,14 +84,10 @@ _CODES: dict[Cause, str] = {  # base_resp: status_code of MiniMax, mostly inside
     """,
 }
 ERROR_CODES = {code: cause for cause, codes in _CODES.items() for code in codes.split()}
-TIER_PARAMETER = "service_tier"
 _TOO_LONG_PARAMETERS = frozenset({"input_tokens", "input_text"})  # vLLM: the only hint at a prompt too long
 # Many servers name these only in the message. The text does not decide what the error is, only which
 # optional parameter the next request leaves out.
-_PARAMETERS_IN_TEXT = (
-    *("response_format", "stream_options", "grammar", "structured_outputs", "ebnf"),
-    TIER_PARAMETER,
-)
+_IN_TEXT = ("response_format", "stream_options", "grammar", "structured_outputs", "ebnf", "service_tier")
 _ERROR_STATUS = re.compile(r"[45]\d\d", re.ASCII)
 
 
@@ -149,7 +145,7 @@ def find_error(payload: object) -> ErrorPayload | None:
         location = entry.get("loc") if isinstance(entry, dict) else None
         names += location[1:2] if isinstance(location, list) else []
     parameters = [name.split(".")[0].split("[")[0] for name in names if isinstance(name, str) and name]
-    in_text = (name for name in _PARAMETERS_IN_TEXT if name in text)
+    in_text = (name for name in _IN_TEXT if name in text)
     return ErrorPayload(text, codes, frozenset(parameters or in_text))
 
 
@@ -232,18 +228,16 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
     cause = error.cause(status) or "transient"
     wait = read_retry_after(context.headers, context.now)
     # a cheaper tier says no without naming a limit of the account: OpenAI with 429, Gemini with 503
-    names_none = not _used_up(context.headers) and not any(code in ERROR_CODES for code in error.codes)
-    is_full = status == HTTPStatus.SERVICE_UNAVAILABLE or (
-        status == HTTPStatus.TOO_MANY_REQUESTS and names_none
-    )
+    unnamed = not _used_up(context.headers) and not any(code in ERROR_CODES for code in error.codes)
+    is_full = status == HTTPStatus.SERVICE_UNAVAILABLE or (status == HTTPStatus.TOO_MANY_REQUESTS and unnamed)
     if tier and wait is None and is_full:
         cause = "capacity"
-    kind, message = _KINDS[cause], _message(cause)
+    kind, message = _KINDS.get(cause, FatalEndpointError), _message(cause)
     if cause == "rejected" and tier:
         message = _(
             "{answer} at tier {tier}: {said}; if the model lacks that tier, take another model, or --tier standard"
         )
-        kind = FatalEndpointError if TIER_PARAMETER in error.parameters else kind
+        kind = FatalEndpointError if "service_tier" in error.parameters else kind
     answer = _("{host} answered with HTTP {status}").format(host=context.host, status=status)
     said = redacted_line(error.message, context.secrets) or _("no reason given")
     message = message.format(answer=answer, said=said, variable=context.endpoint.llm.api_key_env, tier=tier)
@@ -284,10 +278,7 @@ def make_status_error(body: bytes, context: ErrorContext) -> EndpointError:
     return make_error(find_error(parse_json(body)) or ErrorPayload(message=text), context)
 
 
-_KINDS: dict[Cause, type[EndpointError]] = {
-    "key": FatalEndpointError,
-    "quota": FatalEndpointError,
-    "model": FatalEndpointError,
+_KINDS: dict[Cause, type[EndpointError]] = {  # of all others: FatalEndpointError
     "moderated": ModeratedError,
     "too_long": ContextTooLongError,
     "rejected": RejectedRequestError,
