@@ -112,10 +112,8 @@ class Pacer:
         self._check()
         try:
             return await send(request)
-        except TransientError as error:
+        except TransientError:
             self._check()  # it would have to be sent again
-            if isinstance(error, RateLimitedError):
-                self.cool_down(error.wait_seconds or 0.0)
             raise
 
     async def complete(self, send: Send, request: Request, on_retry: OnRetry) -> Reply:
@@ -126,13 +124,11 @@ class Pacer:
         """
 
         def choose_wait(state: "tenacity.RetryCallState") -> float:
-            return max(growing(state) * (1 + self.jitter()) / 2, _error(state).wait_seconds or 0.0)
-
-        def before_sleep(state: "tenacity.RetryCallState") -> None:
-            error, wait = _error(state), state.upcoming_sleep
-            if isinstance(error, RateLimitedError):
+            error = _error(state)
+            wait = max(growing(state) * (1 + self.jitter()) / 2, error.wait_seconds or 0.0)
+            if isinstance(error, RateLimitedError):  # also after the last try
                 self.cool_down(wait)
-            on_retry(error, wait)
+            return wait
 
         try:
             return await self._try(send, request)
@@ -153,7 +149,7 @@ class Pacer:
             wait=choose_wait,
             retry=tenacity.retry_if_exception_type(TransientError),
             sleep=self.sleep,
-            before_sleep=before_sleep,
+            before_sleep=lambda state: on_retry(_error(state), state.upcoming_sleep),
             reraise=True,
         )
         return await retrying(try_again)
