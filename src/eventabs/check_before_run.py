@@ -339,13 +339,8 @@ class EndpointCheck:
         message = _("the proxy {proxy} answers") if proxy else _("{ip} answers")
         message = message.format(ip=ip, proxy=proxy)
         self._report("connection", "ok", f"{message}, {tls}" if tls else message)
+        facts.context_tokens = load_preset(self._llm.preset).known_model(self._llm.model).context_tokens
         await self._check_models()
-        # a server that runs one model answers with it to any name
-        models = facts.models or {}
-        served = next(iter(models)) if len(models) == 1 else _find_model(self._llm.model, models)
-        reported = models.get(served)
-        known = load_preset(self._llm.preset).known_model(self._llm.model).context_tokens
-        facts.context_tokens, facts.context_is_reported = reported or known, reported is not None
         if self._may_request and (reply := await self._check_request()):
             await self._check_abilities(reply)
         facts.spent = self._prober.spent
@@ -360,13 +355,19 @@ class EndpointCheck:
             message = _("no list of models (HTTP {status})").format(status=error.status)
             self._report("models", "note", message if error.status else _("no list of models came"))
             return
-        self._facts.models = models
-        model = self._llm.model
+        facts, model = self._facts, self._llm.model
+        facts.models = models
+        # Ollama's `name` is its `name:latest`
+        found = next((name for name in models if model and name in {model, f"{model}:latest"}), "")
+        # a server that runs one model answers with it to any name
+        reported = models.get(next(iter(models)) if len(models) == 1 else found)
+        if reported is not None:
+            facts.context_tokens, facts.context_is_reported = reported, True
         listed = ngettext("{count} model listed", "{count} models listed", len(models))
         if not (model and models):
             step = _("set llm.model: {names}").format(names=_some_names(models)) if models else ""
             self._report("models", "note", listed, step)
-        elif _find_model(model, models):
+        elif found:
             message = _("{listed}, {model} among them").format(listed=listed, model=model)
             self._report("models", "ok", message)
         else:
@@ -592,11 +593,6 @@ class EndpointCheck:
                 address = public_url(llm.base_url).rstrip("/")
                 return _("try llm.base_url = {address}/v1").format(address=address)
         return ""
-
-
-def _find_model(model: str, models: Collection[str]) -> str:
-    """Return the name of a model in the list, "" where it lacks it; Ollama's `name` is its `name:latest`."""
-    return next((name for name in models if model and name in {model, f"{model}:latest"}), "")
 
 
 def _name_step(model: str, models: Collection[str]) -> str:
