@@ -67,7 +67,18 @@ def parse_address(endpoint: Endpoint) -> EndpointAddress:
     """Check and parse the address. Raises ConfigError where it, the proxy, key or a header cannot be used, or a key would travel unencrypted."""
     base = _parse_url(endpoint.llm.base_url, "llm.base_url")
     urls = [base, _parse_url(endpoint.llm.proxy, "llm.proxy")] if endpoint.llm.proxy else [base]
-    _check_headers(endpoint)
+    if any(not _HEADER.fullmatch(name) or name.lower() in _FRAMING for name in endpoint.extra_headers):
+        message = _(
+            "llm.extra_headers has a name that no header may have, or that is not yours to set; check them"
+        )
+        raise ConfigError(message)
+    for name, value in ((endpoint.llm.api_key_env, endpoint.api_key or ""), *endpoint.extra_headers.items()):
+        if not (value.isascii() and value.isprintable()):
+            message = _(
+                "the value of {name} holds characters that no HTTP header may hold; copy it again "
+                "without line breaks or placeholders"
+            )
+            raise ConfigError(message.format(name=name))
     exposed = next((url.host for url in urls if not wire.is_loopback(url.host)), None)
     headers = {name.lower() for name in endpoint.extra_headers}
     has_key = endpoint.api_key or base.userinfo or headers & _CREDENTIAL_HEADERS
@@ -100,21 +111,6 @@ def _parse_url(text: str, setting: str) -> httpx.URL:
     if setting != "llm.base_url":
         message = _("{setting} names no HTTP proxy; write one like http://127.0.0.1:3128, or unset it")
     raise ConfigError(message.format(setting=setting))
-
-
-def _check_headers(endpoint: Endpoint) -> None:
-    if any(not _HEADER.fullmatch(name) or name.lower() in _FRAMING for name in endpoint.extra_headers):
-        message = _(
-            "llm.extra_headers has a name that no header may have, or that is not yours to set; check them"
-        )
-        raise ConfigError(message)
-    for name, value in ((endpoint.llm.api_key_env, endpoint.api_key or ""), *endpoint.extra_headers.items()):
-        if not (value.isascii() and value.isprintable()):
-            message = _(
-                "the value of {name} holds characters that no HTTP header may hold; copy it again "
-                "without line breaks or placeholders"
-            )
-            raise ConfigError(message.format(name=name))
 
 
 def _find_secrets(endpoint: Endpoint, urls: list[httpx.URL]) -> tuple[tuple[str, ...], frozenset[str]]:
