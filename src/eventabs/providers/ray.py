@@ -43,15 +43,9 @@ _OLDEST: Final = (2, 50)
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # RFC 9113, 3.4
 _SETTINGS: Final = b"\x04"  # the type of the frame that a server begins with
 _ANSWER_SECONDS: Final = 3.0  # until whoever listens at the address has shown that it may be Ray
-_REFUSALS: Final = "2"  # tries of Ray's, a second apart
-_HEAD_LOST_SECONDS: Final = "86400"  # after which Ray would end this process in its own way
 _CONNECT_SECONDS: Final = 120.0  # to start a cluster of this machine alone takes some, where it is busy more
-_LOOK_SECONDS: Final = 1.0  # between looks at which machines there are
 _SILENT_SECONDS: Final = 20.0  # after which an actor is lost that does not say how far answers are
 _START_SECONDS: Final = 120.0  # until a new actor has to answer
-_FIRST_REST: Final = 5.0  # seconds until an actor is started anew where one was lost; doubles
-_LONGEST_REST: Final = 60.0
-_TROUBLE_SECONDS: Final = 10.0  # for which calls rather go to other machines than to one whose server failed
 _SHOWN: Final = 200  # characters of an error
 
 OnMachines = Callable[[int, str, str], object]  # how many make calls; which one is lost, "" for none, and why
@@ -131,7 +125,7 @@ class RayProvider:
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
         """Complete a request on the machine with the fewest calls in flight. Raises the subclasses of EndpointError."""
         if not (ready := self._ready()):
-            raise _none()
+            raise UnavailableError(_("no machine of the Ray cluster can make calls now"))
         now = time.monotonic()
         machine = min(ready, key=lambda each: (each.troubled_until > now, len(each.calls)))
         number = next(self._numbers)
@@ -162,7 +156,7 @@ class RayProvider:
             self._rests.pop(machine.node, None)
             return answer
         if isinstance(answer, TransientError) and not isinstance(answer, RateLimitedError):
-            machine.troubled_until = time.monotonic() + _TROUBLE_SECONDS
+            machine.troubled_until = time.monotonic() + 10.0  # calls rather go to other machines
         if isinstance(answer, FatalEndpointError):
             answer.args = (_("machine {address}: {said}").format(address=machine.address, said=answer),)
         raise answer
@@ -190,7 +184,7 @@ class RayProvider:
             )
         self._none_since = self._none_since or time.monotonic()
         if time.monotonic() - self._none_since > _START_SECONDS:
-            raise _none()
+            raise UnavailableError(_("no machine of the Ray cluster can make calls now"))
         return False
 
     def _ready(self) -> list[_Machine]:
@@ -210,7 +204,7 @@ class RayProvider:
                 _seconds, rests_until = self._rests.get(node["NodeID"], (0.0, 0.0))
                 if may_call and node["NodeID"] not in self._machines and rests_until <= time.monotonic():
                     self._start(node["NodeID"], node["NodeManagerAddress"])
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(1.0)
 
     def _list_machines(self, loop: asyncio.AbstractEventLoop, tell: Callable[[list[Any]], None]) -> None:
         nodes = []
@@ -256,8 +250,9 @@ class RayProvider:
         if not machine.lost.done():
             machine.lost.set_result(cause)
             del self._machines[machine.node]
-            seconds, _until = self._rests.get(machine.node, (_FIRST_REST / 2, 0.0))
-            seconds = min(2 * seconds, _LONGEST_REST)
+            # five seconds, and twice as long each time
+            seconds, _until = self._rests.get(machine.node, (2.5, 0.0))
+            seconds = min(2 * seconds, 60.0)
             self._rests[machine.node] = seconds, time.monotonic() + seconds
             self.ray.kill(machine.actor)
             if machine.is_ready:
@@ -275,10 +270,6 @@ class RayProvider:
             return _("its memory ran out, and Ray ended what makes the calls")
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         return lines[-1][:_SHOWN] if lines else type(error).__name__
-
-
-def _none() -> UnavailableError:
-    return UnavailableError(_("no machine of the Ray cluster can make calls now"))
 
 
 Cluster = Callable[..., RayProvider]  # makes the provider whose calls the machines make
@@ -395,8 +386,10 @@ def _environment(address: str) -> Iterator[None]:
     has_token = bool({"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys()) or token.is_file()
     values = {"RAY_USAGE_STATS_ENABLED": "0"}
     if address:
-        values["RAY_NUM_REDIS_GET_RETRIES"] = _REFUSALS
-        values["RAY_gcs_rpc_server_reconnect_timeout_s"] = _HEAD_LOST_SECONDS
+        values["RAY_NUM_REDIS_GET_RETRIES"] = "2"  # a second apart
+        values["RAY_gcs_rpc_server_reconnect_timeout_s"] = (
+            "86400"  # then Ray would end this process in its own way
+        )
     if has_token or not address:
         values["RAY_AUTH_MODE"] = "token"  # as `ray start` has it; by itself Ray does not, for an address
     if not (has_token or address):  # else Ray writes one to a file, which `ray start` wants from then on

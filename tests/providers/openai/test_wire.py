@@ -37,7 +37,7 @@ def assemble(*payloads: dict[str, Any]) -> Reply:
     assembler = ReplyAssembler()
     for payload in payloads:
         assembler.add(payload)
-    return assembler.build(broken_by="interrupted", seconds=1.5)
+    return assembler.build(seconds=1.5)
 
 
 def piece(**delta: object) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def test_the_end_mark_of_a_stream_without_a_reason_means_stop_but_changes_no_rea
         assembler = ReplyAssembler()
         assembler.add(ending(reason))
         assembler.end()
-        assert assembler.build(broken_by="interrupted", seconds=0).finish_reason == expected
+        assert assembler.build(seconds=0).finish_reason == expected
 
 
 def used(tokens_in: object = None, tokens_out: object = None, **fields: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -327,7 +327,7 @@ def test_the_tier_is_the_one_that_the_reply_names_else_the_one_that_was_asked_fo
     assembler = ReplyAssembler()
     assembler.add(piece(content="a") | said)
     assembler.add(ending("stop"))
-    assert assembler.build(broken_by="interrupted", seconds=0, tier="flex").tier == tier
+    assert assembler.build(seconds=0, tier="flex").tier == tier
 
 
 def test_pieces_of_a_character_take_no_more_memory_than_the_text_that_they_make() -> None:

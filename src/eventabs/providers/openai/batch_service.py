@@ -236,7 +236,7 @@ class ReplyLines:
         assembler = ReplyAssembler()
         assembler.add(body)
         assembler.end()
-        reply = replace(assembler.build(broken_by="interrupted", seconds=0.0), tier=self._tier)
+        reply = replace(assembler.build(seconds=0.0), tier=self._tier)
         try:
             return checked(reply, self._address, self._source)
         except TransientError as error:

@@ -31,7 +31,7 @@ from eventabs.interface_language import gettext as _
 from eventabs.providers.openai import endpoint_and_wire as wire, endpoint_errors as errors
 from eventabs.providers.openai.endpoint_and_wire import Endpoint, PayloadReader, ReplyAssembler
 from eventabs.providers.openai.endpoint_errors import ErrorContext, UnsupportedParameterError
-from eventabs.shared_records import FinishReason, OnContent, Reply, Request
+from eventabs.shared_records import OnContent, Reply, Request
 
 # What breaks an exchange below HTTP; see `translate_error`.
 WIRE_ERRORS = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, wire.UnreadableBodyError)
@@ -377,15 +377,14 @@ class OpenAIProvider:
     async def _call(self, body: dict[str, Any], on_content: OnContent) -> Reply:
         clock = asyncio.get_running_loop().time
         started, assembler = clock(), ReplyAssembler()
-        broken_by: FinishReason = "interrupted"
         try:
             await self._exchange(body, assembler, on_content)
         except EndpointError as error:
             if not assembler.characters:
                 raise
             if isinstance(error, ModeratedError):
-                broken_by = "content_filter"
-        reply = assembler.build(broken_by=broken_by, seconds=clock() - started, tier=self.endpoint.tier.name)
+                assembler.finish_reason = assembler.finish_reason or "content_filter"
+        reply = assembler.build(seconds=clock() - started, tier=self.endpoint.tier.name)
         return checked(reply, self._address, self._address.host)
 
     async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:

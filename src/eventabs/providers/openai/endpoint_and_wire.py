@@ -455,15 +455,15 @@ class ReplyAssembler:
         """Mark the answer as whole, also if no finish_reason came: after [DONE], or a document."""
         self.finish_reason = self.finish_reason or "stop"
 
-    def build(self, *, broken_by: FinishReason, seconds: float, tier: str = "") -> Reply:
-        """Return the reply as far as it came, `broken_by` where it did not end; `tier` served it, if the server names none."""
+    def build(self, *, seconds: float, tier: str = "") -> Reply:
+        """Return the reply as far as it came; `tier` served it, if the server names none."""
         usage = self._usage
         cached = min(usage.cached_tokens or self._cached_apart, usage.prompt_tokens)
         if _TIER_NAME.fullmatch(self._tier):
             tier = "" if self._tier in _ORDINARY_TIERS else self._tier
         return Reply(
             text=_whole(self._text),
-            finish_reason=self.finish_reason or broken_by,
+            finish_reason=self.finish_reason or "interrupted",
             reasoning=_whole(self._reasoning),
             usage=usage._replace(cached_tokens=cached),
             usage_reported=usage.prompt_tokens > 0,  # no prompt has none
