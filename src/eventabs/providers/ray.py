@@ -278,7 +278,16 @@ Cluster = Callable[..., RayProvider]  # makes the provider whose calls the machi
 @asynccontextmanager
 async def connected(address: str) -> AsyncIterator[Cluster]:
     """Connect to a cluster, "" one of this machine alone, and yield `RayProvider` but for its `ray`; what Ray prints is not shown. Raises ConfigError."""
-    _require_ray()
+    try:
+        version = importlib.metadata.version("ray")
+    except importlib.metadata.PackageNotFoundError:
+        message = _(
+            "--engine ray needs Ray; install it here and on all machines: pip install 'eventabs[ray]'"
+        )
+        raise ConfigError(message) from None
+    if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
+        message = _("Ray {found} is too old; install {oldest} or later here and on all machines")
+        raise ConfigError(message.format(found=version, oldest=".".join(map(str, _OLDEST))))
     if address:
         address = _found() if address == "auto" else address
         await asyncio.to_thread(_require_listener, address)
@@ -299,20 +308,6 @@ async def connected(address: str) -> AsyncIterator[Cluster]:
             ended.set()
             if tried.done():
                 await asyncio.to_thread(thread.join)
-
-
-def _require_ray() -> None:
-    """Raise ConfigError where Ray is not installed, or too old."""
-    try:
-        version = importlib.metadata.version("ray")
-    except importlib.metadata.PackageNotFoundError:
-        message = _(
-            "--engine ray needs Ray; install it here and on all machines: pip install 'eventabs[ray]'"
-        )
-        raise ConfigError(message) from None
-    if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
-        message = _("Ray {found} is too old; install {oldest} or later here and on all machines")
-        raise ConfigError(message.format(found=version, oldest=".".join(map(str, _OLDEST))))
 
 
 def _found() -> str:
