@@ -382,9 +382,7 @@ def _environment(address: str) -> Iterator[None]:
     values = {"RAY_USAGE_STATS_ENABLED": "0"}
     if address:
         values["RAY_NUM_REDIS_GET_RETRIES"] = "2"  # a second apart
-        values["RAY_gcs_rpc_server_reconnect_timeout_s"] = (
-            "86400"  # then Ray would end this process in its own way
-        )
+        values["RAY_gcs_rpc_server_reconnect_timeout_s"] = "86400"  # then Ray ends this process its own way
     if has_token or not address:
         values["RAY_AUTH_MODE"] = "token"  # as `ray start` has it; by itself Ray does not, for an address
     if not (has_token or address):  # else Ray writes one to a file, which `ray start` wants from then on

@@ -224,7 +224,7 @@ DOCUMENT = b'{"choices": []}'
 
 
 def read(*chunks: bytes, encoding: str = "", limit: int = 1000) -> list[bytes]:
-    reader = PayloadReader(encoding=encoding, limit=limit)
+    reader = PayloadReader({"content-encoding": encoding}, limit=limit)
     return [payload for chunk in chunks for payload in reader.feed(chunk)] + reader.finish()
 
 

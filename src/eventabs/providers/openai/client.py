@@ -220,7 +220,7 @@ class Channel:
     async def read(self, sending: Awaitable[httpx.Response], *, limit: int) -> tuple[bytes, ErrorContext]:
         """Send, and read a whole document of `limit` characters; return it with what an error in it needs."""
         async with self.answer(sending) as response:
-            reader = PayloadReader(encoding=response.headers.get("content-encoding", ""), limit=limit)
+            reader = PayloadReader(response.headers, limit=limit)
             async for chunk in raw_chunks(response):
                 reader.feed(chunk)
         return b"".join(reader.finish()) or reader.head, self.error_context(response)
@@ -359,12 +359,11 @@ class OpenAIProvider:
             try:
                 return await self._call(body, on_content or (lambda _characters: None))
             except UnsupportedParameterError as error:
-                own = body.keys() - self.endpoint.llm.extra_body.keys()
-                refused = error.parameters
+                refused = error.parameters & (wire.DROPPABLE | wire.GRAMMAR_FIELDS)
                 # one is refused, so all are; llama.cpp makes a grammar of a schema too
                 if refused & wire.GRAMMAR_FIELDS:
-                    refused = refused | wire.GRAMMAR_FIELDS | {"response_format"}
-                refused = refused & (wire.DROPPABLE | wire.GRAMMAR_FIELDS) & own
+                    refused |= wire.GRAMMAR_FIELDS | {"response_format"}
+                refused &= body.keys() - self.endpoint.llm.extra_body.keys()
                 if not refused:
                     raise
                 self.dropped |= refused
@@ -396,8 +395,7 @@ class OpenAIProvider:
         try:
             async with asyncio.timeout(seconds) as timeout, self._channel.answer(sending) as response:
                 context = self._channel.error_context(response)
-                encoding = response.headers.get("content-encoding", "")
-                reader = PayloadReader(encoding=encoding, limit=self.endpoint.reply_characters)
+                reader = PayloadReader(response.headers, limit=self.endpoint.reply_characters)
                 async for chunk in raw_chunks(response):
                     payloads = reader.feed(chunk)
                     assembler.is_streamed = not reader.is_document
@@ -454,8 +452,7 @@ def checked(reply: Reply, address: EndpointAddress, source: str) -> Reply:
 
 async def read_error_body(response: httpx.Response) -> bytes:
     """Read the body of an error as far as it comes: the status counts even if the body breaks."""
-    reader = PayloadReader(encoding=response.headers.get("content-encoding", ""), limit=_ERROR_BYTES)
-    payloads: list[bytes] = []
+    reader, payloads = PayloadReader(response.headers, limit=_ERROR_BYTES), list[bytes]()
     with suppress(*WIRE_ERRORS, TimeoutError):
         async with asyncio.timeout(_ERROR_SECONDS):
             async for chunk in raw_chunks(response):

@@ -338,10 +338,10 @@ class PayloadReader:
     Works on bytes, so a character split between two chunks stays whole. `limit`: characters of a document, or of an event.
     """
 
-    def __init__(self, *, encoding: str, limit: int) -> None:
+    def __init__(self, headers: Mapping[str, str], *, limit: int) -> None:
         self.head = b""  # the first bytes that are not blank, to describe an answer without payloads
         self.is_document = False  # one document, JSON or not; else events
-        is_plain = encoding.strip().lower() in {"", "identity"}
+        is_plain = headers.get("content-encoding", "").strip().lower() in {"", "identity"}
         # 32: gzip or zlib by its header; what is packed in another way has neither
         self._inflater = None if is_plain else zlib.decompressobj(zlib.MAX_WBITS | 32)
         self._limit = limit * 6  # bytes: JSON may escape each character
