@@ -27,10 +27,6 @@ from eventabs.runs.observer import Progress
 from eventabs.shared_records import COUNT_NAMES, STANDARD_TIER, TIER_COUNTS, Batch, Counts, Usage
 
 _RECENT_CALLS = 50  # the remaining time follows the latest calls
-_SHORTEST_WINDOW = 60.0  # seconds over which tokens a second are counted
-_CALLS_A_WINDOW = 2  # mean calls in a window at least, or the speed would jump with each reply
-_TOKENS_A_CHARACTER = 0.5  # before a reply has shown how many; between English and Chinese
-_ENDS_TO_TRUST = 2  # ends for each worker, until their pace says something
 
 
 class _Reply(NamedTuple):
@@ -126,7 +122,8 @@ class ProgressTracker:
         if self.receiving:  # by the characters that a token had in the answers before
             characters = sum(reply.characters for reply in self._replies)
             tokens = sum(reply.completion_tokens for reply in self._replies)
-            ratio = tokens / characters if characters else _TOKENS_A_CHARACTER
+            # before a reply has shown how many: between English and Chinese
+            ratio = tokens / characters if characters else 0.5
             facts["completion_tokens"] += int(self.receiving * ratio)
         eta, speed = self._pace(remaining, workers)
         cost = projected = self.cost
@@ -158,12 +155,13 @@ class ProgressTracker:
             return None, None
         mean = sum(reply.seconds for reply in replies) / len(replies)
         eta = max(remaining / workers, 1.0) * mean if remaining else 0.0
-        if len(ends) >= max(_ENDS_TO_TRUST * workers, _ENDS_TO_TRUST + 1):
+        if len(ends) >= max(2 * workers, 3):
             eta = max(eta, remaining * (ends[-1] - ends[0]) / (len(ends) - 1))
         now, known_since = self._clock(), replies[0].at
         if len(replies) < _RECENT_CALLS:  # else others came before, which are forgotten
             known_since = min(reply.at - reply.seconds for reply in replies)
-        since = max(known_since, now - max(_SHORTEST_WINDOW, _CALLS_A_WINDOW * mean))
+        # a minute, and two calls at least, or the speed would jump with each reply
+        since = max(known_since, now - max(60.0, 2 * mean))
         tokens = sum(reply.completion_tokens for reply in replies if reply.at > since)
         return eta, tokens / (now - since) if now > since else None
 
@@ -301,23 +299,21 @@ class FailureLimit:
 
     def _count(self, cause: object, raised: type[StoppedError] = StoppedError) -> None:
         self._keep(self._failures + 1, succeeded=self._succeeded)
-        if self._failures < MAX_FAILURES:
-            return
-        message = _(
-            "{count} tries without a usable answer ({cause}); find out more with: eventabs check, go on with: eventabs resume"
-        )
-        raise raised(message.format(count=self._failures, cause=cause))
+        if self._failures >= MAX_FAILURES:
+            message = _(
+                "{count} tries without a usable answer ({cause}); find out more with: eventabs check, go on with: eventabs resume"
+            )
+            raise raised(message.format(count=self._failures, cause=cause))
 
     def _count_fruitless(self, cause: str) -> None:
         self._fruitless[cause] += 1
-        if self._fruitless.total() < MAX_FAILURES + self.settings.run.attempts * self.well:
-            return
-        message = _(
-            "{count} calls without a usable answer, while {users} users have one; most often: {cause}. Look at answers with: eventabs"
-            " report; try another model, or fewer users a call (--max-users), then: eventabs resume"
-        )
-        ((often, _times),) = self._fruitless.most_common(1)
-        raise StoppedError(message.format(count=self._fruitless.total(), users=self.well, cause=often))
+        if (count := self._fruitless.total()) >= MAX_FAILURES + self.settings.run.attempts * self.well:
+            message = _(
+                "{count} calls without a usable answer, while {users} users have one; most often: {cause}. Look at answers with: eventabs"
+                " report; try another model, or fewer users a call (--max-users), then: eventabs resume"
+            )
+            ((often, _times),) = self._fruitless.most_common(1)
+            raise StoppedError(message.format(count=count, users=self.well, cause=often))
 
     def _keep(self, failures: int, *, succeeded: bool) -> None:
         self._failures, self._succeeded = failures, succeeded
@@ -325,7 +321,6 @@ class FailureLimit:
 
 
 _ROUNDS_TO_HOLD = 8  # after a step that did not help
-_LEAST_GAIN = 0.25  # of what one more call would bring at the same speed
 
 
 class ConcurrencyLimit:
@@ -354,7 +349,8 @@ class ConcurrencyLimit:
         before, self._rate_before = self._rate_before, None
         if self._hold:
             self._hold -= 1
-        elif before is not None and rate < before * (1 + _LEAST_GAIN / (self.now - 1)):
+        # a quarter at least of what one more call would bring at the same speed
+        elif before is not None and rate < before * (1 + 0.25 / (self.now - 1)):
             self.now -= 1
             self._hold = _ROUNDS_TO_HOLD
         elif self.now < self.most:

@@ -111,23 +111,11 @@ class Scheduler:
                 self.queue += plan(shuffled(self._again.pop(key)), limits, workers=workers)
 
 
-_QUANTILE = 0.95  # of answers must fit, not the average one, or batches would be cut
-_EARLY_QUANTILE = 0.6  # of few answers the tail is only the one longest, and the longest users go first
 _ENOUGH_FOR_THE_TAIL = 20  # replies
-_AFTER_A_CUT = 1.25  # factor: an answer that was cut would have been at least this much longer
-_NEAR_THE_CAP = 0.9
-_REMEMBERED = 100  # replies
-_FIRST_LESSON = 3  # replies
 _WORTH_PLANNING = 0.05  # a change of a factor by less than this is not worth a new plan
-_OUTPUT_FACTORS = (0.5, 8.0)  # what is believed at most
 _LOST = 0.05  # share of its rows that an answer lost, from which on it is bad
 _BAD_ANSWERS = 2  # one may be bad luck
-_REMEMBERED_LOSSES = 8  # answers
-_GOOD_ANSWERS = 4  # before calls get more rows again, doubled each time that those were too many
-_LITTLE = 0.02  # share that such answers may have lost
-_NO_BETTER = 0.75  # of what calls of twice the rows lost: their size is not the reason
-_FEWEST_ROWS = 50  # of a call, whatever is lost
-_MOST_INPUT_FACTOR = 2.0
+_LITTLE = 0.02  # share that answers may have lost before calls get more rows again
 
 
 class BudgetLearner:
@@ -139,21 +127,20 @@ class BudgetLearner:
 
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
-        self._inputs: deque[float] = deque(maxlen=_REMEMBERED)
-        self._outputs: deque[float] = deque(maxlen=_REMEMBERED)
+        self._inputs: deque[float] = deque(maxlen=100)
+        self._outputs: deque[float] = deque(maxlen=100)
         self.replies = 0  # that have shown how long answers are
         self._longest = 0  # tokens of an answer
-        self._next_lesson = _FIRST_LESSON
-        self._input_factor = 1.0
-        self._output_factor = 1.0
+        self._next_lesson = 3  # replies
+        self._input_factor = self._output_factor = 1.0
         self._anew = 0  # answers in a row that numbered anew for each user
         self._largest = self._most_rows = limits.max_rows  # of a call
-        self._fewest_rows = _FEWEST_ROWS
+        self._fewest_rows = 50  # of a call, whatever is lost
         # the shares of rows that answers of this size lost, and those of twice the rows; None after calls grew
-        self._shares: deque[float] = deque(maxlen=_REMEMBERED_LOSSES)
+        self._shares: deque[float] = deque(maxlen=8)
         self._twice_lost: float | None = None
         self._answers = 0  # of this size
-        self._needed = _GOOD_ANSWERS
+        self._needed = 4  # before calls get more rows again, doubled each time that those were too many
         self.limits = self._planned()
 
     def _planned(self, **changes: Any) -> BatchLimits:  # noqa: ANN401  fields of it
@@ -168,7 +155,7 @@ class BudgetLearner:
     def at_the_cap(self, usage: Usage) -> bool:
         """Whether an answer broke off for its length: the endpoint's cap may be lower than ours; one far shorter than others did by accident."""
         cap = min(self._limits.max_output_tokens, self._longest or self._limits.max_output_tokens)
-        return not self._longest or usage.completion_tokens >= _NEAR_THE_CAP * cap
+        return not self._longest or usage.completion_tokens >= 0.9 * cap
 
     def number_anew(self, *, did: bool) -> None:
         """Take whether an answer about several users numbered anew for each: where answers do, calls get one user from now on."""
@@ -191,7 +178,7 @@ class BudgetLearner:
         share, bad = sum(self._shares) / len(self._shares), sum(each > _LOST for each in self._shares)
         twice, twice_lost = min(2 * size, self._most_rows or self._largest), None
         if bad >= _BAD_ANSWERS and 2 * bad > len(self._shares):
-            if self._twice_lost and share > _NO_BETTER * self._twice_lost:
+            if self._twice_lost and share > 0.75 * self._twice_lost:  # their size is not the reason
                 size = self._fewest_rows = twice
             else:
                 self._needed *= 1 if self._twice_lost else 2
@@ -211,23 +198,20 @@ class BudgetLearner:
         self._longest = max(self._longest, usage.completion_tokens)
         self._inputs.append(usage.prompt_tokens / self._limits.input_tokens(sent))
         ratio = usage.completion_tokens / sum(size.output_tokens for size in sent)
-        self._outputs.append(ratio if whole else _AFTER_A_CUT * max(ratio, self._output_factor))
+        # an answer that was cut would have been at least so much longer
+        self._outputs.append(ratio if whole else 1.25 * max(ratio, self._output_factor))
         if self.replies < self._next_lesson and not capped:
             return
         self._next_lesson = max(self._next_lesson, 2 * self.replies)
-        lowest, highest = _OUTPUT_FACTORS
-        share = _QUANTILE if self.replies >= _ENOUGH_FOR_THE_TAIL else _EARLY_QUANTILE
-        output_factor = min(max(_quantile(self._outputs, share), lowest), highest)
-        input_factor = min(max(_quantile(self._inputs, share), 1.0), _MOST_INPUT_FACTOR)
+        # nearly all answers must fit, not the average one, or batches would be cut; of few answers the tail is only
+        # the one longest, and the longest users go first
+        at = int((0.95 if self.replies >= _ENOUGH_FOR_THE_TAIL else 0.6) * len(self._outputs))
+        output_factor = min(max(sorted(self._outputs)[at], 0.5), 8.0)
+        input_factor = min(max(sorted(self._inputs)[at], 1.0), 2.0)
         changes = (output_factor / self._output_factor, input_factor / self._input_factor)
         if any(abs(change - 1) >= _WORTH_PLANNING for change in changes):
             self._output_factor, self._input_factor = output_factor, input_factor
             self.limits = self._planned()
-
-
-def _quantile(values: Iterable[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 class Call(NamedTuple):
