@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -11,17 +10,11 @@ from eventabs.errors_and_exit_codes import EndpointError, LimitReachedError, NoC
 from eventabs.providers import CallCancelledError, Complete
 from eventabs.runs.built_from_settings import WAIT_SECONDS
 from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
-from eventabs.runs.progress_and_stop_conditions import (
-    ConcurrencyLimit,
-    FailureLimit,
-    ProgressTracker,
-    snapshot,
-)
+from eventabs.runs.progress_and_stop_conditions import ConcurrencyLimit, FailureLimit, snapshot
 from eventabs.runs.schedule_and_settlement import LONG_REPLY, Session
 from eventabs.shared_records import Batch, Reply, Request
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
-_CALLS_A_SPARE = 4  # calls at a time, for every two answers unread and two rows opened ahead
 _MANY = 32  # calls at a time, whose batches are chosen before much is learnt anyway
 
 
@@ -43,7 +36,7 @@ class Engine:
         self.concurrency = ConcurrencyLimit(limits.concurrency, limits.max_concurrency, time.monotonic)
         self.stopped = False  # on request
         self._tracker, self._observer = self.session.tracker, run.observer
-        self._changed = asyncio.Event()
+        self.changed = asyncio.Event()
         self._taking, self._entering = asyncio.Lock(), asyncio.Lock()
         self._workers = list[asyncio.Task[None]]()
         self._error: Exception | None = None
@@ -56,10 +49,8 @@ class Engine:
 
     async def run(self) -> None:
         """Work until all is done or the run is stopped. Raises the error that ended it early; a requested stop raises nothing."""
-        # some more than calls in flight: a worker also waits until what its answer means is on disk
-        most = self.concurrency.most
-        count = most + max(1, _spare(most))
-        self._workers += [asyncio.create_task(self._work()) for _worker in range(count)]
+        # more than calls in flight: a worker also waits until what its answer means is on disk
+        self._workers += [asyncio.create_task(self._work()) for _worker in range(2 * self.concurrency.most)]
         self._report_now()  # before any answer, how many there are
         await asyncio.wait(self._workers)
         self._report_now()
@@ -81,7 +72,7 @@ class Engine:
     def _close(self, seconds: float) -> None:
         """Send nothing more, and cancel the workers after some seconds: an answer not read by then is in the ledger."""
         self.session.closing.set()
-        self._changed.set()
+        self.changed.set()
         for worker in self._workers:
             asyncio.get_running_loop().call_later(seconds, worker.cancel)
 
@@ -91,7 +82,7 @@ class Engine:
                 await self._serve(batch)
         except Exception as error:  # noqa: BLE001  any error ends the run, once calls in flight are in
             self._error = self._error or error
-            self._changed.set()
+            self.changed.set()
             # within a limit, what is paid for is waited for
             if not isinstance(error, LimitReachedError) and not self.session.closing.is_set():
                 self._close(self.session.stop.grace_seconds)
@@ -107,7 +98,7 @@ class Engine:
         async with self._taking:  # one looks at each change, not all
             while not self.stopped and self._error is None:
                 calls, limit = tracker.in_flight + tracker.opened, self.concurrency.now
-                spare = _spare(limit)
+                spare = limit if limit >= _MANY else 2 * (limit // 4)
                 ahead = spare if self._opens_ahead else 0
                 has_room = calls < limit + ahead and calls + tracker.unread < limit + spare
                 if has_room and (batch := scheduler.next(links=not tracker.under_way)) is not None:
@@ -117,8 +108,8 @@ class Engine:
                     scheduler.queue.appendleft(batch)  # until calls in flight have shown what they took
                 if not tracker.under_way:
                     return None
-                self._changed.clear()
-                await self._changed.wait()
+                self.changed.clear()
+                await self.changed.wait()
         return None
 
     async def _enter_wire(self) -> None:
@@ -127,12 +118,12 @@ class Engine:
             while self._tracker.in_flight >= self.concurrency.now:
                 if self.stopped or self._error is not None:
                     raise CallCancelledError
-                self._changed.clear()
-                await self._changed.wait()
+                self.changed.clear()
+                await self.changed.wait()
 
     async def _serve(self, batch: Batch) -> None:
         """Open a call, make it, store its reply, read and settle it, in this order."""
-        place = _Place(self._tracker, self._changed.set, self._report)
+        place = _Place(self)
         try:
             limit, open_call = self.concurrency.now, self.session.open_call
             call, request = await self.session.writer.write(open_call, batch, in_flight_limit=limit)
@@ -208,9 +199,9 @@ class Engine:
         self.concurrency.trouble(cause)
         self.failures.count_retry(cause, queued=self._is_queued(cause))
         self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
-        self._report()
+        self.report()
 
-    def _report(self) -> None:
+    def report(self) -> None:
         """Report the counts soon, once for all that changes until then."""
         if self._reporting is None:
             self._reporting = asyncio.get_running_loop().call_later(0.05, self._report_now)
@@ -232,18 +223,11 @@ class Engine:
         return self._tracker.progress(waiting=waiting, workers=self.concurrency.now)
 
 
-def _spare(limit: int) -> int:
-    return limit if limit >= _MANY else 2 * (limit // _CALLS_A_SPARE)
-
-
 class _Place:
     """The place of a batch: opened, in flight until its call has ended, then unsettled, and unread until the answer is judged."""
 
-    def __init__(
-        self, tracker: ProgressTracker, wake: Callable[[], None], report: Callable[[], None]
-    ) -> None:
-        self._tracker = tracker
-        self._wake, self._report = wake, report
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._tracker = engine, engine.session.tracker
         self._counts: tuple[str, ...] = ("opened",)  # of the tracker, that it is in
         self._characters = 0
 
@@ -251,7 +235,7 @@ class _Place:
         """Take how much of the answer has come; 0: its tokens are counted, or there is no answer."""
         self._tracker.receiving += characters - self._characters
         self._characters = characters
-        self._report()
+        self._engine.report()
 
     def enter(self, *counts: str) -> None:
         """Leave the counts that it is in for others, none at the end."""
@@ -259,5 +243,5 @@ class _Place:
             for name in names:
                 setattr(self._tracker, name, getattr(self._tracker, name) + added)
         self._counts = counts
-        self._report()
-        self._wake()
+        self._engine.report()
+        self._engine.changed.set()
