@@ -31,8 +31,6 @@ from eventabs.shared_records import BATCH_TIER, STANDARD_TIER, Message, PlannedP
 from eventabs.stop_request import StopRequested
 from eventabs.store import Job, JobState, Ledger
 
-_SPREAD = 2  # a line is seldom longer than this many times the longest before it
-
 
 def open_job(
     ledger: Ledger, session: Session, state: JobState, tier: str = "", most: Sequence[float] = (inf, inf, inf)
@@ -47,7 +45,8 @@ def open_job(
     spending.hold(*awaited)
     job_id, longest, endpoint, queue = 0, 0, session.endpoint(), session.scheduler.queue
     requests, size, tokens = most
-    while queue and requests >= 1 and size >= _SPREAD * longest and not session.stop.requests:
+    # a line is seldom twice as long as the longest before it
+    while queue and requests >= 1 and size >= 2 * longest and not session.stop.requests:
         used = spending.input_tokens(queue[0])
         fits = used <= tokens or not (any(awaited) or job_id)
         if not fits or not spending.reserve(queue[0], session.tracker):
@@ -157,8 +156,6 @@ class ReplyReader:
 
 T = TypeVar("T")
 
-_SLOWER = 1.5  # factor by which a look that finds nothing new makes the next wait longer
-_SLOWEST = 10.0  # times poll_seconds
 _LAGGING_LOOKS = 5  # at a job that has ended and names no file of replies yet
 _MOST_REFUSALS = 10  # of jobs in a row because the queue is full, while none of ours is in it
 
@@ -204,7 +201,7 @@ class JobRunner:
             if stuck:
                 raise stuck
             after = await self._out()
-            wait = usual if before != after else min(wait * _SLOWER, usual * _SLOWEST)
+            wait = usual if before != after else min(wait * 1.5, usual * 10)
             if after:
                 await self._pause(wait)
 
@@ -235,6 +232,7 @@ class JobRunner:
     async def _submit(self, job: Job) -> bool:
         """Upload a job's requests and create it, unless that was done before. False: it is closed, mostly since the queue is full."""
         in_doubt = job.file_id is not None  # before that was written down, nobody can have created it
+        metadata = {"eventabs_run": self._session.run.facts["run_id"], "eventabs_chunk": str(job.id)}
         if not in_doubt and not self._gives_up:
             path = self._session.run.directory.requests
             name = f"eventabs-{self._session.run.facts['run_id']}-{job.id}.jsonl"
@@ -248,11 +246,15 @@ class JobRunner:
 
         async def create() -> "providers.RemoteJob | None":
             nonlocal in_doubt
-            found = await self._find(job) if in_doubt else None
+            file_id, found = job.file_id or "", None
+            if in_doubt and not (found := await self._service.find_job(file_id, metadata)):
+                # by then a listing that lags has what was created before a kill
+                await self._pause(min(self._settings.poll_seconds, 5.0))
+                found = await self._service.find_job(file_id, metadata)
             if found or self._gives_up:
                 return found
             in_doubt = True  # without a clear answer it may have been created all the same
-            return await self._service.create_job(job.file_id or "", self._metadata(job))
+            return await self._service.create_job(file_id, metadata)
 
         try:
             remote = await self._tried(create)
@@ -271,18 +273,6 @@ class JobRunner:
         await self._write(store.change_job, job.id, batch_id=remote.id, status=remote.status, **values)
         requests = remote.total or job.requests
         self._observer.noted(JobChanged(job.id, remote.id, remote.status, requests, remote.done))
-
-    def _metadata(self, job: Job) -> dict[str, str]:
-        return {"eventabs_run": self._session.run.facts["run_id"], "eventabs_chunk": str(job.id)}
-
-    async def _find(self, job: Job) -> "providers.RemoteJob | None":
-        """Look for a job that may have been created, twice: a listing may lag behind."""
-        find = partial(self._service.find_job, job.file_id or "", self._metadata(job))
-        if (found := await find()) is None:
-            # by then a listing that lags has what was created before a kill
-            await self._pause(min(self._settings.poll_seconds, 5.0))
-            found = await find()
-        return found
 
     async def _look(self, job: Job) -> None:
         """Ask for a job's status, or submit it; collect it when it has ended, cancel it when it takes too long."""
@@ -381,7 +371,7 @@ class JobRunner:
                 "{said}: no job got into the queue; wait for other jobs of the account, or lower batch.max_enqueued_tokens"
             )
             raise StoppedError(message.format(said=said))
-        wait = max(self._settings.poll_seconds, _backoff(self._refusals))
+        wait = max(self._settings.poll_seconds, min(2.0 ** (self._refusals - 1), 60.0))
         self._observer.noted(AwaitingEndpoint(said, wait))
         if not await self._out():
             await self._pause(wait)
@@ -393,9 +383,8 @@ class JobRunner:
             try:
                 return await ask()
             except TransientError as error:
-                tries += 1
-                wait = max(_backoff(tries), error.wait_seconds or 0.0)
-                waited += wait
+                wait = max(min(2.0**tries, 60.0), error.wait_seconds or 0.0)
+                tries, waited = tries + 1, waited + wait
                 if waited > self._session.run.settings.llm.longest_wait:
                     raise
                 self._observer.noted(AwaitingEndpoint(str(error), wait))
@@ -404,7 +393,6 @@ class JobRunner:
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._session.closing.wait(), seconds)
-        if self._session.closing.is_set():
             raise StopRequested
 
 
@@ -413,10 +401,6 @@ def going_on(jobs: Sequence[Job]) -> str:
     count = sum(job.is_out and job.file_id is not None for job in jobs)
     message = _("jobs open at the batch service: {count}; eventabs resume reads, resume --cancel ends them")
     return message.format(count=count) if count else ""
-
-
-def _backoff(tries: int) -> float:
-    return min(2.0 ** (tries - 1), 60.0)
 
 
 @asynccontextmanager
