@@ -24,6 +24,7 @@ from eventabs.errors_and_exit_codes import (
 )
 from eventabs.interface_language import gettext as _
 from eventabs.runs.built_from_settings import batch_profile
+from eventabs.runs.engine import call_live
 from eventabs.runs.observer import AwaitingEndpoint, JobChanged, RepliesRead, RequestsWritten
 from eventabs.runs.progress_and_stop_conditions import snapshot
 from eventabs.runs.schedule_and_settlement import Call, Session, scheduler_of
@@ -91,10 +92,14 @@ class ReplyReader:
     async def take(self, path: Path, lines: "providers.ReplyLines") -> set[Kind]:
         """Store what a file holds; return the kinds of its lines. Raises InputError where it cannot be read."""
         found, tracker = Counter[Kind](), self._session.tracker
+
+        def stored(ledger: Ledger, chunk: Iterable[bytes]) -> list[tuple[Kind, int, Result]]:
+            return [self._store(ledger, lines.read(line)) for line in chunk if not line.isspace()]
+
         try:
             with path.open("rb") as file:
                 while chunk := list(islice(file, 50)):
-                    for kind, call_id, result in await self._session.writer.write(self._stored, lines, chunk):
+                    for kind, call_id, result in await self._session.writer.write(stored, chunk):
                         found[kind] += 1
                         if kind == "replies" and isinstance(result, Reply):
                             tracker.count_reply(result.usage, result.seconds, len(result.text), result.tier)
@@ -108,13 +113,8 @@ class ReplyReader:
         self._session.run.observer.noted(RepliesRead(str(path), told))
         return set(told)
 
-    def _stored(
-        self, ledger: Ledger, lines: "providers.ReplyLines", chunk: Iterable[bytes]
-    ) -> list[tuple[Kind, int, Result]]:
-        """Store the replies among some lines; return what each is, its call (0: none of this run) and what came back."""
-        return [self._store(ledger, lines.read(line)) for line in chunk if not line.isspace()]
-
     def _store(self, ledger: Ledger, line: tuple[str, Result] | None) -> tuple[Kind, int, Result]:
+        """Store a reply; return what the line is, its call (0: none of this run) and what came back."""
         if line is None:
             return "unreadable", 0, None
         run, _hyphen, number = line[0].rpartition("-")
@@ -231,7 +231,8 @@ class JobRunner:
 
     async def _submit(self, job: Job) -> bool:
         """Upload a job's requests and create it, unless that was done before. False: it is closed, mostly since the queue is full."""
-        in_doubt = job.file_id is not None  # before that was written down, nobody can have created it
+        # before its file was written down, nobody can have created it
+        file_id, in_doubt = job.file_id or "", job.file_id is not None
         metadata = {"eventabs_run": self._session.run.facts["run_id"], "eventabs_chunk": str(job.id)}
         if not in_doubt and not self._gives_up:
             path = self._session.run.directory.requests
@@ -242,11 +243,10 @@ class JobRunner:
             finally:
                 path.unlink(missing_ok=True)
             await self._write(store.change_job, job.id, state="uploaded", file_id=file_id)
-            job = job._replace(file_id=file_id)
 
         async def create() -> "providers.RemoteJob | None":
             nonlocal in_doubt
-            file_id, found = job.file_id or "", None
+            found = None
             if in_doubt and not (found := await self._service.find_job(file_id, metadata)):
                 # by then a listing that lags has what was created before a kill
                 await self._pause(min(self._settings.poll_seconds, 5.0))
@@ -426,9 +426,6 @@ async def opened_jobs(session: Session) -> AsyncIterator[JobRunner]:
     session.tracker.in_flight = 0
 
 
-Ask = Callable[[list[PlannedPart]], Awaitable[RunStatus]]  # asks about parts call by call
-
-
 async def read_replies(session: Session, replies: Sequence[Path]) -> None:
     """Store what files hold, then settle it. Raises InputError for a file without any reply."""
     reader = ReplyReader(session)
@@ -457,7 +454,7 @@ async def write_requests(session: Session, pending: Sequence[PlannedPart]) -> Ru
     return "waiting"
 
 
-async def run_jobs(session: Session, pending: list[PlannedPart], call: Ask) -> RunStatus:
+async def run_jobs(session: Session, pending: list[PlannedPart]) -> RunStatus:
     """Ask about what is pending through the batch service, wave by wave, and about the last of it live."""
     batch = session.run.settings.batch
     has_jobs = any(job.is_out for job in await session.writer.write(store.stored_jobs))
@@ -466,7 +463,7 @@ async def run_jobs(session: Session, pending: list[PlannedPart], call: Ask) -> R
         scheduler = scheduler_of(session.run, pending, session.learner.limits, probe=True)
         first = [scheduler.next() for _call in range(batch.live_calls)]
         parts = [planned for each in first if each is not None for planned in each.parts]
-        if await call(parts) == "interrupted":
+        if await call_live(session, parts) == "interrupted":
             return "interrupted"
         pending = await session.writer.write(Ledger.pending_parts)
     session.plan(pending)
@@ -479,7 +476,7 @@ async def run_jobs(session: Session, pending: list[PlannedPart], call: Ask) -> R
             has_jobs = False
             if jobs.asks_rest_live:
                 break
-    return await call(await session.writer.write(Ledger.pending_parts))
+    return await call_live(session, await session.writer.write(Ledger.pending_parts))
 
 
 async def cancel_jobs(session: Session) -> None:

@@ -8,11 +8,11 @@ from functools import partial
 
 from eventabs.errors_and_exit_codes import EndpointError, LimitReachedError, NoContentError, UnavailableError
 from eventabs.providers import CallCancelledError, Complete
-from eventabs.runs.built_from_settings import WAIT_SECONDS
+from eventabs.runs.built_from_settings import WAIT_SECONDS, opened_provider, require_connection
 from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
 from eventabs.runs.progress_and_stop_conditions import ConcurrencyLimit, FailureLimit, snapshot
 from eventabs.runs.schedule_and_settlement import LONG_REPLY, Session
-from eventabs.shared_records import Batch, Reply, Request
+from eventabs.shared_records import Batch, PlannedPart, Reply, Request, RunStatus
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
 _MANY = 32  # calls at a time, whose batches are chosen before much is learnt anyway
@@ -245,3 +245,19 @@ class _Place:
         self._counts = counts
         self._engine.report()
         self._engine.changed.set()
+
+
+async def call_live(session: Session, pending: list[PlannedPart]) -> RunStatus:
+    """Ask about parts call by call. Raises StoppedError, StopRequested."""
+    if not pending:
+        return "completed"
+    run, is_remote = session.run, session.run.settings.is_remote
+    session.plan(pending, probe=is_remote)
+    if is_remote and run.cluster is None:
+        await require_connection(run, session.stop)
+    async with opened_provider(run, session.closing, session.leave_out) as complete:
+        engine = Engine(session, complete)
+        loop = asyncio.get_running_loop()
+        with session.stop.calling(lambda: loop.call_soon_threadsafe(engine.stop)):
+            await engine.run()
+        return "interrupted" if engine.stopped else "completed"

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -30,13 +29,13 @@ from eventabs.prompts import CONVERSION, VERSION, measure_parts, shuffled
 from eventabs.providers import endpoint_of, is_loopback
 from eventabs.runs import batch_jobs, built_from_settings as built, intake
 from eventabs.runs.built_from_settings import RunContext
-from eventabs.runs.engine import Engine
+from eventabs.runs.engine import call_live
 from eventabs.runs.extension import extension_facts, take_in_export
 from eventabs.runs.observer import Note, Observer, Observers, Progress, SettingsTaken, Started, StateChanged
 from eventabs.runs.progress_and_stop_conditions import FAILURES_FACT, REFUSED_FACT, ProgressTracker, snapshot
 from eventabs.runs.run_state import RunState, state_of
 from eventabs.runs.schedule_and_settlement import Session, acceptable, scheduler_of
-from eventabs.shared_records import AskedUser, InputWarning, Outcome, Part, PlannedPart, RunStatus
+from eventabs.shared_records import AskedUser, InputWarning, Outcome, Part, RunStatus
 from eventabs.stop_request import Stop, StopRequested
 from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, RunDirectory
 
@@ -124,8 +123,7 @@ async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool
     pending = await write(Ledger.pending_parts)
     if mode == "files":
         return await batch_jobs.write_requests(session, pending)
-    call = partial(_call_pending, session)
-    return await (batch_jobs.run_jobs(session, pending, call) if mode == "batch" else call(pending))
+    return await (batch_jobs.run_jobs if mode == "batch" else call_live)(session, pending)
 
 
 @contextmanager
@@ -138,21 +136,6 @@ def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Ite
     with files as results, LedgerWriter(run.ledger) as writer:
         builder, limits = built.builder_and_limits(run.settings, run.facts)
         yield Session(run, stop, builder, limits, writer, results, run.tracker(so_far.seconds))
-
-
-async def _call_pending(session: Session, pending: list[PlannedPart]) -> RunStatus:
-    if not pending:
-        return "completed"
-    run, is_remote = session.run, session.run.settings.is_remote
-    session.plan(pending, probe=is_remote)
-    if is_remote and run.cluster is None:
-        await built.require_connection(run, session.stop)
-    async with built.opened_provider(run, session.closing, session.leave_out) as complete:
-        engine = Engine(session, complete)
-        loop = asyncio.get_running_loop()
-        with session.stop.calling(lambda: loop.call_soon_threadsafe(engine.stop)):
-            await engine.run()
-        return "interrupted" if engine.stopped else "completed"
 
 
 def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress:
