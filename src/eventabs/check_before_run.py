@@ -160,8 +160,7 @@ def _settings_findings(
 def _facts(settings: Settings) -> dict[str, Any]:
     """Return what a run would remember of its prompts."""
     language = active() if settings.prompt.language == "auto" else settings.prompt.language
-    texts = {"template": runs.template_text(settings), "rules": runs.rules_text(settings)}
-    return {"prompt_language": language, **texts}
+    return {"prompt_language": language, **runs.named_texts(settings)}
 
 
 def _prompt(settings: Settings) -> Finding:

@@ -3,11 +3,10 @@ from .built_from_settings import (
     builder_and_limits as builder_and_limits,
     lacks_key as lacks_key,
     make_reader as make_reader,
+    named_texts as named_texts,
     no_connection_step as no_connection_step,
     no_model_message as no_model_message,
-    rules_text as rules_text,
     start_command as start_command,
-    template_text as template_text,
     unset_key as unset_key,
 )
 from .estimate_and_columns import (

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -49,26 +50,23 @@ from eventabs.store import Ledger, RunDirectory, StoredReply
 LANGUAGE_USERS = 20  # whose words decide the prompt's language
 
 
-def _text(path: str, setting: str, before: str | None) -> str | None:
-    """Read a file that a setting names; return the text `before` where it names none, or that is gone. Raises ConfigError."""
-    if not path or (before is not None and not Path(path).is_file()):
-        return before
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        message = _("{setting}: {path} cannot be read ({error}); name a UTF-8 text file")
-        raise ConfigError(message.format(setting=setting, path=path, error=error)) from None
+def named_texts(settings: Settings, before: Mapping[str, Any] = {}) -> dict[str, Any]:
+    """Return the user's own `template` and `rules`, else those in `before`, the facts of a run, else None and the rules that ship.
 
-
-def template_text(settings: Settings, before: str | None = None) -> str | None:
-    """Return the user's own template, else that of `before`, at the beginning of a run; None for the one that ships."""
-    return _text(settings.prompt.template, "prompt.template", before)
-
-
-def rules_text(settings: Settings, before: str | None = None) -> str:
-    """Return the user's own rules, else those of `before`, at the beginning of a run, or those that ship."""
-    text = _text(settings.rules.file, "rules.file", before)
-    return providers.shipped_rules() if text is None else text
+    Raises ConfigError for a file that cannot be read, but not for one that is gone and has its text in `before`.
+    """
+    texts = {"template": before.get("template"), "rules": before.get("rules")}
+    for key, setting in {"template": "prompt.template", "rules": "rules.file"}.items():
+        path = attrgetter(setting)(settings)
+        if path and (texts[key] is None or Path(path).is_file()):
+            try:
+                texts[key] = Path(path).read_text(encoding="utf-8-sig")
+            except (OSError, UnicodeDecodeError) as error:
+                message = _("{setting}: {path} cannot be read ({error}); name a UTF-8 text file")
+                raise ConfigError(message.format(setting=setting, path=path, error=error)) from None
+    if texts["rules"] is None:
+        texts["rules"] = providers.shipped_rules()
+    return texts
 
 
 def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Language:
@@ -232,8 +230,7 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
         )
         raise ConfigError(message.format(mode=settings.run.mode))
     if settings.run.max_cost and settings.llm.price.cost(1, 1) is None:
-        message = _("--max-cost needs prices; set input and output under [llm.price] in the config")
-        raise ConfigError(message)
+        raise ConfigError(_("--max-cost needs prices; set input and output under [llm.price] in the config"))
 
 
 def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
@@ -279,9 +276,8 @@ async def require_connection(run: RunContext, stop: Stop) -> None:
             await providers.find_route(providers.endpoint_of(settings.llm, run.environment))
         except providers.UnreachableError as error:
             if not settings.run.wait:
-                message = _("{cause}; {step}")
-                message = message.format(cause=error, step=no_connection_step(error, settings))
-                raise StoppedError(message) from None
+                step = no_connection_step(error, settings)
+                raise StoppedError(_("{cause}; {step}").format(cause=error, step=step)) from None
             run.observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
             await asyncio.sleep(WAIT_SECONDS)
             stop.check()
@@ -367,13 +363,6 @@ def _provider_on_machine(
     return providers.OpenAIProvider(
         providers.endpoint_of(LlmSettings(**{**llm, **here}), os.environ, connections)
     )
-
-
-def joined_cluster(settings: Settings) -> AbstractAsyncContextManager[Cluster | None]:
-    """Connect to the cluster whose machines make the calls; None: this process makes them. Raises ConfigError."""
-    if settings.cluster.engine == "local" or settings.run.mode == "files":
-        return nullcontext()
-    return providers.connected(settings.cluster.ray_address)
 
 
 def remember_run(run_id: str, settings: Settings) -> None:

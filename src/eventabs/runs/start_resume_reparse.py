@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from eventabs import store
+from eventabs import providers, store
 from eventabs.config import Settings, find_config, load_settings, named_values, overlay, with_absolute_paths
 from eventabs.errors_and_exit_codes import (
     ConfigError,
@@ -26,7 +26,6 @@ from eventabs.ingest import Frame
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import CONVERSION, VERSION, measure_parts, shuffled
-from eventabs.providers import endpoint_of, is_loopback
 from eventabs.runs import batch_jobs, built_from_settings as built, intake
 from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.engine import call_live
@@ -69,7 +68,9 @@ async def execute(  # noqa: C901  the run from start to stop
     def seconds() -> float:  # that all processes have worked: one that has found nothing to do adds none
         return tracker.seconds if run.tracker().counts != tracker.counts else earlier
 
-    async with built.joined_cluster(run.settings) as cluster:
+    is_elsewhere = run.settings.cluster.engine != "local" and run.settings.run.mode != "files"
+    joined = providers.connected(run.settings.cluster.ray_address) if is_elsewhere else nullcontext()
+    async with joined as cluster:  # None: this process makes the calls
         run = replace(run, cluster=cluster)
         try:
             _tell_start(run, resumed=resumed)
@@ -96,8 +97,7 @@ async def execute(  # noqa: C901  the run from start to stop
             refused: RunStatus = "completed" if run.facts.get("status") == "completed" else "stopped"
             save_stopped(run, refused, seconds())
             raise
-        if status != "completed":
-            cause = "; ".join(filter(None, (cause, batch_jobs.going_on(store.stored_jobs(run.ledger)))))
+        cause = "; ".join(filter(None, (cause, batch_jobs.going_on(store.stored_jobs(run.ledger)))))
         progress = await asyncio.to_thread(save_stopped, run, status, seconds())
         if status != "completed":  # calls that were cut off are pending again
             run.observer.noted(progress)
@@ -114,8 +114,7 @@ async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool
     if cancel:
         await batch_jobs.cancel_jobs(session)
     if mode != "batch" and (said := batch_jobs.going_on(await write(store.stored_jobs))):
-        message = _("{said}; go on with --mode batch")
-        raise RunDirectoryError(message.format(said=said))
+        raise RunDirectoryError(_("{said}; go on with --mode batch").format(said=said))
     if mode != "files":  # what is out in a file is asked about here now
         await write(store.give_up, "written")
     if mode != "batch":  # what was never uploaded
@@ -158,9 +157,8 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
 def _tell_start(run: RunContext, *, resumed: bool) -> None:
     settings, is_remote = run.settings, run.settings.is_remote
     config, out = run.facts["config_file"], str(run.directory.path)
-    model, host = "", ""
-    if is_remote:
-        model, host = settings.llm.model, store.host_of(endpoint_of(settings.llm, {}).llm.base_url)
+    model = settings.llm.model if is_remote else ""
+    host = store.host_of(providers.endpoint_of(settings.llm, {}).llm.base_url) if is_remote else ""
     resumed = resumed and not ("copied_from" in run.facts and "status" not in run.facts)
     run.observer.noted(Started(config, settings.provider, model, host, out, resumed))
     is_called = is_remote and settings.run.mode != "files" and not run.cluster
@@ -168,7 +166,7 @@ def _tell_start(run: RunContext, *, resumed: bool) -> None:
         message = _("{variable} is not set: no key is sent").format(variable=variable)
         run.observer.noted(InputWarning("no_key", message))
     address = urlsplit(settings.llm.base_url)
-    if is_called and address.scheme == "http" and not is_loopback(address.hostname or ""):
+    if is_called and address.scheme == "http" and not providers.is_loopback(address.hostname or ""):
         message = _("{host} is called by plain http: all that is sent can be read on the way")
         run.observer.noted(InputWarning("unencrypted", message.format(host=address.hostname)))
 
@@ -334,9 +332,8 @@ def settings_facts(
 ) -> dict[str, Any]:
     """Return what a run remembers of its settings, and of the texts that they name; `before`: the facts that these follow."""
     config = invocation.config_file(before)
-    template = built.template_text(settings, before.get("template"))
-    rules = built.rules_text(settings, before.get("rules"))
-    binding = store.binding_facts(settings, template=template, rules=rules, instructions=VERSION)
+    texts = built.named_texts(settings, before)
+    binding = store.binding_facts(settings, **texts, instructions=VERSION)
     return {
         "config_file": str(config.absolute()) if config else before.get("config_file", ""),
         "flags": store.public_flags(overlay(before.get("flags", {}), invocation.flags)),
@@ -344,8 +341,7 @@ def settings_facts(
         "reparsed": {},
         "binding": binding,
         "settings_fingerprint": store.facts_fingerprint(binding),
-        "template": template,
-        "rules": rules,
+        **texts,
         **dict.fromkeys((FAILURES_FACT, REFUSED_FACT)),
     }
 
