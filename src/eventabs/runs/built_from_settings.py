@@ -35,17 +35,9 @@ from eventabs.providers import BatchProfile, Cluster, Complete, LlmSettings
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
 from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Observer
 from eventabs.runs.progress_and_stop_conditions import ProgressTracker
-from eventabs.shared_records import (
-    AskedUser,
-    Batch,
-    InputWarning,
-    PlannedPart,
-    RunStatus,
-    UserLog,
-    Vocabulary,
-)
+from eventabs.shared_records import Batch, InputWarning, PlannedPart, RunStatus, UserLog, Vocabulary
 from eventabs.stop_request import Stop
-from eventabs.store import Ledger, RunDirectory, StoredReply
+from eventabs.store import Ledger, RunDirectory
 
 LANGUAGE_USERS = 20  # whose words decide the prompt's language
 
@@ -446,11 +438,3 @@ def unmet_rules(settings: Settings, language: Language, actions: Iterable[str]) 
             near = get_close_matches(action, words[:1_000], 1)  # the most frequent
             parts = (message.format(action=action), *(nearest.format(word=word) for word in near))
             yield InputWarning("unmet_rule", _("; ").join(parts))
-
-
-def asked_in(stored: StoredReply, ledger: Ledger) -> dict[str, AskedUser]:
-    """Return what a stored reply is about, by alias."""
-    return {
-        alias: ledger.asked(asked.part, asked.rows, attempt=stored.attempt, before=stored.call_id)
-        for alias, asked in stored.users.items()
-    }

@@ -29,7 +29,7 @@ from eventabs.prompts import (
     split,
 )
 from eventabs.providers import Endpoint, endpoint_of
-from eventabs.runs.built_from_settings import RunContext, asked_in, make_reader
+from eventabs.runs.built_from_settings import RunContext, make_reader
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
 from eventabs.runs.progress_and_stop_conditions import REFUSED_FACT, ProgressTracker, SpendingLimit
 from eventabs.shared_records import (
@@ -47,7 +47,7 @@ from eventabs.shared_records import (
     row_ranges,
 )
 from eventabs.stop_request import Stop
-from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, SettledUser
+from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, SettledUser, StoredReply
 
 
 class Scheduler:
@@ -212,6 +212,14 @@ class BudgetLearner:
         if any(abs(change - 1) >= _WORTH_PLANNING for change in changes):
             self._output_factor, self._input_factor = output_factor, input_factor
             self.limits = self._planned()
+
+
+def asked_in(stored: StoredReply, ledger: Ledger) -> dict[str, AskedUser]:
+    """Return what a stored reply is about, by alias."""
+    return {
+        alias: ledger.asked(asked.part, asked.rows, attempt=stored.attempt, before=stored.call_id)
+        for alias, asked in stored.users.items()
+    }
 
 
 class Call(NamedTuple):

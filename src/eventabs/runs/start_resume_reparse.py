@@ -33,7 +33,7 @@ from eventabs.runs.extension import extension_facts, take_in_export
 from eventabs.runs.observer import Note, Observer, Observers, Progress, SettingsTaken, Started, StateChanged
 from eventabs.runs.progress_and_stop_conditions import FAILURES_FACT, REFUSED_FACT, ProgressTracker, snapshot
 from eventabs.runs.run_state import RunState, state_of
-from eventabs.runs.schedule_and_settlement import Session, acceptable, scheduler_of
+from eventabs.runs.schedule_and_settlement import Session, acceptable, asked_in, scheduler_of
 from eventabs.shared_records import AskedUser, InputWarning, Outcome, Part, RunStatus
 from eventabs.stop_request import Stop, StopRequested
 from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, RunDirectory
@@ -436,7 +436,7 @@ def _read_again(run: RunContext) -> tuple[int, Counter[str]]:
     last: dict[Part, tuple[int, AskedUser, Outcome]] = {}  # that was not usable, and its call
     for (call_id,) in ledger.rows("SELECT id FROM calls WHERE status IN ('answered', 'read') ORDER BY id"):
         stored = ledger.stored_reply(call_id)
-        asked = built.asked_in(stored, ledger)
+        asked = asked_in(stored, ledger)
         actions.update(row.action for user in asked.values() for row in user.log.behaviors)
         outcomes = list(reader.read(stored.reply, asked).outcomes.values())
         answers, same, changes = [], [], []
