@@ -123,7 +123,7 @@ def test_what_is_put_back_waits_until_the_plan_has_been_sent() -> None:
 def test_parts_that_were_asked_together_are_asked_again_in_another_order_the_same_in_every_process() -> None:
     parts = [plan(f"u{n}", peers=12, attempts=1) for n in range(12)]
     (first,) = drain(Scheduler(parts, LIMITS))
-    (again,) = drain(Scheduler(reversed(parts), LIMITS))
+    (again,) = drain(Scheduler(parts[::-1], LIMITS))
     (later,) = drain(Scheduler([planned._replace(attempts=2) for planned in parts], LIMITS))
     assert first == again
     assert first.parts != tuple(parts)

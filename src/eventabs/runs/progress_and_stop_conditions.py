@@ -126,11 +126,10 @@ class ProgressTracker:
             ratio = tokens / characters if characters else 0.5
             facts["completion_tokens"] += int(self.receiving * ratio)
         eta, speed = self._pace(remaining, workers)
-        cost = projected = self.cost
-        if cost is not None:
+        cost, projected = self.cost, None
+        if cost is not None and remaining and self._replies:
             recent = sum(reply.cost or 0.0 for reply in self._replies)
-            is_known = self._replies and remaining
-            projected = cost + remaining * recent / len(self._replies) if is_known else None
+            projected = cost + remaining * recent / len(self._replies)
         return Progress(
             **facts,
             batches_total=self._numbers["batches_done"] + remaining,

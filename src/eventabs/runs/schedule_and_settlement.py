@@ -21,7 +21,6 @@ from eventabs.errors_and_exit_codes import (
 from eventabs.prompts import (
     BatchLimits,
     PromptBuilder,
-    TokenCounter,
     measure_part,
     overlapping_parts,
     plan,
@@ -57,18 +56,14 @@ class Scheduler:
     """
 
     def __init__(
-        self, pending: Iterable[PlannedPart], limits: BatchLimits, *, probe: bool = False, workers: int = 1
+        self, pending: Sequence[PlannedPart], limits: BatchLimits, *, probe: bool = False, workers: int = 1
     ) -> None:
         self._limits = limits
         self._workers = workers
         # by whether they are links, and the most parts that their batch may have
         self._again: dict[tuple[bool, int], list[PlannedPart]] = {}
-        fresh = []
-        for planned in pending:
-            if planned.max_peers or planned.part.is_link:
-                self.put_back([planned])
-            else:
-                fresh.append(planned)
+        fresh = [each for each in pending if not (each.max_peers or each.part.is_link)]
+        self.put_back(each for each in pending if each.max_peers or each.part.is_link)
         self.queue = deque(plan(fresh, limits, probe=probe, workers=workers))
 
     def next(self, *, links: bool = True) -> Batch | None:
@@ -238,8 +233,6 @@ class Call(NamedTuple):
 
 MOST_BROKEN_CALLS = 8  # calls a part may see end without an answer
 
-_UNPLACED_AT_LAST = 0.2  # share of its rows with which a part is done when its attempts are used up
-
 
 def after_reply(
     call: Call, reply: Reply, outcomes: Mapping[Part, Outcome], *, attempts: int, at_the_cap: bool
@@ -278,11 +271,11 @@ def after_reply(
 
 
 def acceptable(asked: AskedUser, outcome: Outcome) -> Outcome | None:
-    """Return the outcome, or the one before, if a part can be done with it where nothing better comes any more."""
+    """Return the outcome, or the one before, if it placed 80 % of the rows: a part can be done with it where nothing better comes any more."""
     for each in (outcome, asked.earlier):
         if each and each.reason in ("unplaced", "minor"):
             rows = each.part.last - each.part.first + 1 - len(asked.past)
-            if len({*each.unplaced} - asked.past) <= _UNPLACED_AT_LAST * rows:
+            if len({*each.unplaced} - asked.past) <= 0.2 * rows:
                 return replace(each, reason=None)
     return None
 
@@ -319,7 +312,6 @@ def _judged(
 
 
 LONG_REPLY = 200_000  # characters; far beyond what a model says
-_PIECE = 10_000  # characters of a long answer whose tokens are counted at a time
 # what has become of users, what to add to the counts, and what has to be asked, again or as links
 _Settled = tuple[Collection[SettledUser], Mapping[str, int], Iterable[PlannedPart]]
 
@@ -353,7 +345,7 @@ class Session:
         self.learner = BudgetLearner(self.limits)
         self.scheduler = Scheduler([], self.limits)
         self.closing = asyncio.Event()
-        self.count_tokens: Callable[[str], int] = TokenCounter(self.run.settings.prompt.tokenizer).count
+        self.count_tokens: Callable[[str], int] = self.builder.counter.count
         self._reader = make_reader(self.run.settings, self.run.facts)
         self._rejected = set[Part]()
         self._reading_long = asyncio.Lock()
@@ -417,8 +409,8 @@ class Session:
         text, told = reply.text + reply.reasoning, reply.usage
         if reply.usage_reported and (told.completion_tokens or not (told.prompt_tokens and text)):
             return reply
-        # in pieces: the tokens of one endless word take a hundred times its memory
-        step = _PIECE if len(text) >= LONG_REPLY else LONG_REPLY
+        # in pieces of so many characters: the tokens of one endless word take a hundred times its memory
+        step = 10_000 if len(text) >= LONG_REPLY else LONG_REPLY
         tokens = sum(self.count_tokens(text[start : start + step]) for start in range(0, len(text), step))
         prompt, completion = told.prompt_tokens or input_tokens, max(tokens, told.completion_tokens)
         return replace(reply, usage=told._replace(prompt_tokens=prompt, completion_tokens=completion))
@@ -470,8 +462,7 @@ class Session:
             whole = all(outcome.usable for outcome in reading.outcomes.values())
             self.learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
             if len(outcomes) > 1:
-                did = all(each.reason == "renumbered" for each in outcomes.values())
-                self.learner.number_anew(did=did)
+                self.learner.number_anew(did=all(each.reason == "renumbered" for each in outcomes.values()))
             if reply.finish_reason == "stop":
                 found, with_none = reading.outcomes.values(), ("renumbered", "missing")
                 lost = (

@@ -197,8 +197,6 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> RunState:
     )
 
 
-_READ_UNDER = ("input.", "profiles")  # settings that the logs in the ledger depend on
-
 OnChange = Literal["refuse", "accept", "ignore"]
 Watch = Callable[[RunDirectory, Settings], AbstractContextManager[Observer]]
 
@@ -373,7 +371,8 @@ def _take_changes(
         )
         raise RunDirectoryError(message.format(before=held, now=wanted))
     is_answered = bool(run.ledger.rows("SELECT 1 FROM answered_or_awaited LIMIT 1"))
-    is_reading = any(key.startswith(_READ_UNDER) for key, *_values in changed)
+    # the logs in the ledger depend on these settings
+    is_reading = any(key.startswith(("input.", "profiles")) for key, *_values in changed)
     notes = tuple[Note, ...]()
     if is_reading and not reads_anew:
         notes = intake.other_reading(run, store.shown_changes(changed), accepted=accepted)
@@ -460,10 +459,9 @@ def _read_again(run: RunContext) -> tuple[int, Counter[str]]:
         call_id, user, outcome = last[part]
         if best := acceptable(user, outcome):
             ledger.settle(call_id, [best], [PartChange(part, "done", accepted=best)])
-        elif outcome.reason and not part.is_link:
-            values = "state = 'failed', reason = ?, events = 0, journeys = 0"
-            where = "user_id = ? AND first = ? AND last = ? AND state = 'done'"
-            ledger.rows(f"UPDATE parts SET {values} WHERE {where}", outcome.reason, *part)
+        elif not part.is_link:
+            failed = "UPDATE parts SET state = 'failed', reason = ?, events = 0, journeys = 0"
+            ledger.rows(f"{failed} WHERE user_id = ? AND first = ? AND last = ?", outcome.reason, *part)
     for user_id in {part.user_id for part in done}:
         store.settled_user(ledger, user_id)
     return kept, actions
