@@ -143,6 +143,7 @@ class _Session(Session):
         super().__post_init__()
         self.scheduler, self.closing = self.desk.scheduler, self.desk.closing
         self.count_tokens = self.desk.count
+        vars(self.builder)["request"] = lambda logs, **_limit: request_for(logs)
         if self.desk.reads is None:
             self._reader = _Meaning(self.desk)
 
@@ -150,9 +151,6 @@ class _Session(Session):
         self.desk.saves.append(self.tracker.counts.batches_done)
         progress = self.tracker.progress(waiting=self.scheduler.batches, workers=1)
         self.desk.totals.append(progress.batches_total)
-
-    def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
-        return request_for(logs)
 
 
 @asynccontextmanager

@@ -42,7 +42,6 @@ from eventabs.shared_records import (
     Reply,
     Request,
     Usage,
-    UserLog,
     row_ranges,
 )
 from eventabs.stop_request import Stop
@@ -386,15 +385,11 @@ class Session:
         kept = self.run.facts.get(REFUSED_FACT) or {"parameters": ()}
         return endpoint.changed(omit=(*endpoint.llm.omit, *kept["parameters"]))
 
-    def compose(self, logs: Sequence[UserLog], *, links: bool = False) -> Request:
-        """Make the request about some logs; `links`: these have journeys in place of behaviors."""
-        builder = self.builder.linking if links else self.builder
-        return builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
-
     def open_call(self, ledger: Ledger, batch: Batch, *, in_flight_limit: int = 0) -> tuple[Call, Request]:
         """Compose a call and write it down, in one visit to the writer's thread."""
         asked = [ledger.asked(each.part, each.rows, attempt=batch.attempt) for each in batch.parts]
-        request = self.compose([user.log for user in asked], links=batch.links)
+        builder, logs = self.builder.linking if batch.links else self.builder, [user.log for user in asked]
+        request = builder.request(logs, max_output_tokens=self.limits.max_output_tokens)
         call_id = ledger.open_call(
             batch,
             request,
