@@ -330,9 +330,8 @@ class JobRunner:
             message = _(
                 "{host} did not carry out job {job}: {said}; mend that, then: eventabs resume, or with --mode live"
             )
-            raise StoppedError(
-                message.format(host=self._service.host, job=remote.id, said=said or _("no reason given"))
-            )
+            reason = said or _("no reason given")
+            raise StoppedError(message.format(host=self._service.host, job=remote.id, said=reason))
 
     async def _read(self, file_id: str, *, may_lag: bool) -> set[Kind]:
         """Store what a file of a job holds; return the kinds of its lines. Raises EndpointError where it is gone, and neither may lag nor is given up."""

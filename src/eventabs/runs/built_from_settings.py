@@ -352,9 +352,8 @@ def _provider_on_machine(
     activate(language)
     keys = ("extra_headers", *(_CONNECTION if own else ()))
     here = {key: value for key, value in environment_values().get("llm", {}).items() if key in keys}
-    return providers.OpenAIProvider(
-        providers.endpoint_of(LlmSettings(**{**llm, **here}), os.environ, connections)
-    )
+    endpoint = providers.endpoint_of(LlmSettings(**{**llm, **here}), os.environ, connections)
+    return providers.OpenAIProvider(endpoint)
 
 
 def remember_run(run_id: str, settings: Settings) -> None:

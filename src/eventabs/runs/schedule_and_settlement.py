@@ -90,10 +90,8 @@ class Scheduler:
     @property
     def batches(self) -> int:
         """How many batches wait; an estimate where parts still have to be packed."""
-        again = (
-            -(-len(parts) // (peers or self._limits.max_users))
-            for (_links, peers), parts in self._again.items()
-        )
+        most = self._limits.max_users
+        again = (-(-len(parts) // (peers or most)) for (_links, peers), parts in self._again.items())
         return len(self.queue) + sum(again)
 
     def plan_again(self, *, links: bool = True) -> None:
@@ -239,6 +237,7 @@ def after_reply(
     """Judge each part by its outcome. `at_the_cap`: the answer broke off because it was as long as it may be, not by accident."""
     parts, asked = call.batch.parts, {user.part: user for user in call.users.values()}
     empty = all(outcomes[planned.part].reason == "empty" for planned in parts)
+    breaks_off = at_the_cap or reply.finish_reason in ("length", "interrupted")
     half, changes = (len(parts) + 1) // 2, []
     smaller = half if len(parts) > 1 else 0
     for planned in parts:
@@ -249,9 +248,7 @@ def after_reply(
             change = _judged(planned, "empty", broken=1, peers=half)
         elif outcome.reason == "content_filter":
             change = _judged(planned, "content_filter", peers=smaller)
-        elif outcome.reason in ("cut", "missing") and (
-            at_the_cap or reply.finish_reason in ("length", "interrupted")
-        ):
+        elif breaks_off and outcome.reason in ("cut", "missing"):
             if smaller:
                 change = _judged(planned, "cut", peers=smaller)
             elif not at_the_cap:
@@ -459,10 +456,8 @@ class Session:
             if len(outcomes) > 1:
                 self.learner.number_anew(did=all(each.reason == "renumbered" for each in outcomes.values()))
             if reply.finish_reason == "stop":
-                found, with_none = reading.outcomes.values(), ("renumbered", "missing")
-                lost = (
-                    asked[each.part].rows if each.reason in with_none else each.unplaced for each in found
-                )
+                found, none = reading.outcomes.values(), ("renumbered", "missing")  # that place no row
+                lost = (asked[each.part].rows if each.reason in none else each.unplaced for each in found)
                 self.learner.lose(sent, sum(map(len, lost)))
             if self.learner.limits != before:
                 self.scheduler.replan(self.learner.limits)
