@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.interface_language import Language
-from eventabs.prompts.compact_lines import Compactor, duration_text
+from eventabs.prompts.compact_lines import Compactor
 from eventabs.setting_choices import Compaction
 from eventabs.shared_records import THING, Behavior, UserLog
 from read_back import BEHAVIORS, at, expand, what_comes_back
@@ -76,7 +76,7 @@ def test_year_and_weekday_stand_on_the_first_day_and_at_a_new_year() -> None:
     ],
 )
 def test_durations_are_floored_minutes_from_a_minute_on(seconds: int, text: str) -> None:
-    assert duration_text(seconds) == text
+    assert Compactor("en").duration(seconds) == f" {text}\n"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.interface_language import Language
-from eventabs.prompts.compact_lines import CODES, Compactor, duration_text, make_legend
+from eventabs.prompts.compact_lines import CODES, Compactor, make_legend
 from eventabs.prompts.instructions_and_requests import CHAT_FRAMING_TOKENS
 from eventabs.prompts.packing import BatchLimits
 from eventabs.prompts.tokens import TokenCounter
@@ -37,7 +37,7 @@ def expand_dense(text: str, language: Language) -> list[tuple[str, ...]]:
             found = DURATION.fullmatch(rest)
             body, duration = found.groups() if found else (rest, "")
             if duration and not duration.endswith("s"):
-                duration = duration_text(60 * int(duration))
+                duration = Compactor("en").duration(60 * int(duration)).strip()
             time = f"{int(clock[:-2]):02}:{clock[-2:]}"
             rows.append((f"{year}-{day}", time, *read_body(decoded(body, legend), language), duration))
     return rows

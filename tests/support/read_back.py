@@ -7,7 +7,7 @@ from datetime import datetime
 from hypothesis import strategies as st
 
 from eventabs.interface_language import Language
-from eventabs.prompts.compact_lines import WORDS, clean, default_vocabulary, duration_text, shorten
+from eventabs.prompts.compact_lines import WORDS, Compactor, clean, default_vocabulary, shorten
 from eventabs.prompts.instructions_and_requests import Instructions, PromptBuilder
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.setting_choices import Compaction
@@ -49,7 +49,7 @@ def what_comes_back(behaviors: list[Behavior]) -> list[tuple[str, ...]]:
                 shorten(clean(b.item)),
                 shorten(clean(b.place)),
             ),
-            "" if b.duration is None else duration_text(b.duration),
+            "" if b.duration is None else Compactor("en").duration(b.duration).strip(),
         )
         for b in behaviors
     ]

@@ -252,8 +252,13 @@ class Compactor:
         return [f"## {alias}", f"{profile}\n"]
 
     def _duration(self, seconds: int) -> str:
-        in_minutes = self.is_dense and seconds >= _MINUTE
-        return f" {seconds // _MINUTE if in_minutes else duration_text(seconds)}\n"
+        """Write a duration: minutes, floored, from 60 s, seconds below."""
+        if seconds < _MINUTE:
+            return f" {seconds}s\n"
+        if self.is_dense:
+            return f" {seconds // _MINUTE}\n"
+        hours, minutes = divmod(seconds // _MINUTE, 60)
+        return " " + (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "") + "\n"
 
     def _days(self, log: UserLog, first: int = 0) -> list[str]:
         body = self._body_of(log)
@@ -363,14 +368,6 @@ def _written(behavior: Behavior) -> tuple[str, str, str]:
     """Return action, item and place as a line has them."""
     action = THING if behavior.action and behavior.in_own_words else behavior.action
     return action, behavior.item, behavior.place
-
-
-def duration_text(seconds: int) -> str:
-    """Write a duration: minutes, floored, from 60 s, seconds below."""
-    if seconds < _MINUTE:
-        return f"{seconds}s"
-    hours, minutes = divmod(seconds // _MINUTE, 60)
-    return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "")
 
 
 def _shown(name: str, masked: re.Pattern[str] | None, marks: Sequence[str] = ()) -> str:
