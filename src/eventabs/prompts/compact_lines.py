@@ -161,11 +161,9 @@ def make_legend(uses: Mapping[str, int], share: float, count: Callable[[str], in
 SELF_EXPLAINING = frozenset({"gender", "occupation", "city"})  # columns whose values need no label
 NOTE = "·"
 WITHOUT_VERB = frozenset({"visit", THING})
-WITHOUT_PLACE = frozenset({"use", ""})  # actions whose object is only an item
 
 _MINUTE = 60
 _CACHED_BODIES = 1 << 15
-_DEAREST_NUMBER = 9999  # of a row; no call has more
 _BARE_WORD = re.compile(r'[^":·][^":]*')
 _OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
 
@@ -224,8 +222,8 @@ class Compactor:
         # a line a journey: `> kind name`, or with its rows, and `>: 4` of single rows
         for kind, name, rows in log.known:
             told = " ".join(filter(None, (">", kind, name)))
-            # where numbers are left out, the dearest one stands for each
-            numbers = ",".join(str(first + row if first else _DEAREST_NUMBER) for row in rows)
+            # where numbers are left out, the dearest one stands for each: no call has more rows
+            numbers = ",".join(str(first + row if first else 9999) for row in rows)
             pieces += (f"{told}:", f" {numbers}\n") if rows else (f"{told}\n",)
         return pieces + self._days(log, first)
 
@@ -323,7 +321,7 @@ class Compactor:
         if action in WITHOUT_VERB:
             reads_as_action = bare.startswith(NOTE) or self._starts_with_verb(bare) or _OWN_WORD.match(bare)
             is_bare = bool(item) and not reads_as_action
-        elif action in WITHOUT_PLACE:
+        elif action in ("use", ""):  # whose object is only an item
             is_bare = not place
         elif place:
             is_bare = bool(item) and " " not in place
@@ -337,8 +335,6 @@ class Compactor:
         )
 
     def _reads_as_code(self, text: str) -> bool:
-        if not self._legend:
-            return False
         return text.partition(" ")[0] in self._legend or text.rpartition(" ")[2] in self._legend
 
     def _starts_with_verb(self, text: str) -> bool:
