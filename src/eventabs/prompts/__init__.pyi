@@ -28,8 +28,6 @@ from .user_costs import (
     long_pieces as long_pieces,
     measure_group as measure_group,
     measure_logs as measure_logs,
-    measure_part as measure_part,
     measure_parts as measure_parts,
     overlapping_parts as overlapping_parts,
-    split as split,
 )

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import accumulate, chain, pairwise
 from math import ceil
 from operator import sub
@@ -81,15 +82,9 @@ def _allowed_ends(behaviors: Sequence[Behavior], fits: Fits) -> list[int]:
 
 def measure_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits, *, start: int = 0) -> Parts:
     """Count the tokens of a log; one part unless it is too large for a batch. `start`: the index of its first behavior in the whole log."""
-    sizes: dict[Part, PartSize] = {}
-
-    def fits(first: int, last: int) -> bool:
-        part = Part(log.user_id, first, last)
-        sizes[part] = builder.measure(log_of_part(log, part))
-        return limits.hold(sizes[part])
-
-    parts = ((part, sizes.get(part) or builder.measure(log_of_part(log, part))) for part in split(log, fits))
-    return [(part._replace(first=part.first + start, last=part.last + start), size) for part, size in parts]
+    measured = cache(lambda part: builder.measure(log_of_part(log, part)))
+    parts = split(log, lambda first, last: limits.hold(measured(Part(log.user_id, first, last))))
+    return [(Part(log.user_id, part.first + start, part.last + start), measured(part)) for part in parts]
 
 
 _HALF = 0.45  # of the limits: row numbers may cost more in the second half
@@ -103,11 +98,6 @@ def overlapping_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits)
         halves = [part for part, _size in measure_parts(log, builder, half)]
         parts = [first._replace(last=second.last) for first, second in pairwise(halves)]
     return [(part, builder.measure(log_of_part(log, part))) for part in parts]
-
-
-def measure_part(log: UserLog, part: Part, builder: PromptBuilder, start: int) -> tuple[Part, PartSize]:
-    """Return a part, numbered in the whole log, and what it costs."""
-    return Part(log.user_id, part.first + start, part.last + start), builder.measure(log_of_part(log, part))
 
 
 def log_of_part(log: UserLog, part: Part) -> UserLog:
@@ -168,8 +158,9 @@ def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimit
         if not user.behaviors:
             whole[number] = []
         elif number not in by_log:
-            tokens = builder.header_tokens(UserLog(user.user_id, (), user.profile)) + blocks[number]
-            size = PartSize(tokens, builder.expected_tokens(user.behaviors), user.behaviors)
+            header = builder.measure(UserLog(user.user_id, (), user.profile))
+            tokens, out = header.input_tokens + blocks[number], builder.expected_tokens(user.behaviors)
+            size = PartSize(tokens, out, user.behaviors)
             if limits.hold(size):
                 whole[number] = [(Part(user.user_id, 0, user.behaviors - 1), size)]
     return whole

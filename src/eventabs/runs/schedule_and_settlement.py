@@ -21,11 +21,10 @@ from eventabs.errors_and_exit_codes import (
 from eventabs.prompts import (
     BatchLimits,
     PromptBuilder,
-    measure_part,
+    measure_parts,
     overlapping_parts,
     plan,
     shuffled,
-    split,
 )
 from eventabs.providers import Endpoint, endpoint_of
 from eventabs.runs.built_from_settings import RunContext, make_reader
@@ -513,9 +512,8 @@ class Session:
         if not change.too_large:
             return change
         log, start = await self.writer.write(Ledger.log, *change.part), change.part.first
-        half = (len(log.behaviors) + 1) // 2
-        parts = split(log, lambda first, last: last - first < half)
-        pieces = tuple(measure_part(log, part, self.builder, start) for part in parts)
+        halves = replace(self.limits, max_rows=(len(log.behaviors) + 1) // 2)
+        pieces = tuple(measure_parts(log, self.builder, halves, start=start))
         return change._replace(state="pending", replaced_by=pieces) if len(pieces) > 1 else change
 
     def _settled(
