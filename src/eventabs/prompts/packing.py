@@ -56,7 +56,7 @@ class BatchLimits:
 
     def holds(self, sizes: Sequence[PartSize]) -> bool:
         """Whether parts of these sizes fit into a batch together."""
-        return len(sizes) <= self.max_users and self.hold(PartSize(*_sums(sizes)))
+        return len(sizes) <= self.max_users and self.hold(_sums(sizes))
 
     def within(self, share: float) -> "BatchLimits":
         """Return limits with a share of the tokens."""
@@ -64,9 +64,8 @@ class BatchLimits:
         return replace(self, max_input_tokens=tokens, max_output_tokens=out)
 
 
-def _sums(sizes: Iterable[PartSize]) -> tuple[int, int, int]:
-    tokens_in, tokens_out, rows = zip(*sizes, strict=True) if (sizes := list(sizes)) else ((), (), ())
-    return sum(tokens_in), sum(tokens_out), sum(rows)
+def _sums(sizes: Iterable[PartSize]) -> PartSize:
+    return PartSize(*map(sum, zip(*sizes, (0, 0, 0), strict=True)))
 
 
 Bound = Literal["input", "output", "users", "rows"]
@@ -127,10 +126,6 @@ class _Part(NamedTuple):
 _Packed = list[list[_Part]]
 _NOTHING = (0.0,) * 4
 _FULL = 1 + 1e-9  # sums of shares are not exact
-_LOOKS = 20  # parts that are tried for a place in a batch
-_EMPTIEST = 4  # batches that a part is tried in where parts are spread
-_STEPS = 16  # between the fewest batches and as many as are known to do
-_CLASSES = 12  # of more parts a batch it hardly matters which they are
 
 
 def _filled(parts: Sequence[_Part], limits: BatchLimits, full: float = _FULL) -> _Packed:
@@ -143,7 +138,7 @@ def _filled(parts: Sequence[_Part], limits: BatchLimits, full: float = _FULL) ->
         for limit in sorted(filter(left.get, left), key=lambda at: taken[at] - left[at][-1].shares[at]):
             own = left[limit]
             end = bisect_right(own, full - taken[limit], key=lambda part: part.shares[limit])
-            for place in reversed(range(max(0, end - _LOOKS), end)):
+            for place in reversed(range(max(0, end - 20), end)):  # the 20 largest that may fit
                 _at, size, shares = own[place]
                 if max(map(add, taken, shares)) <= full and limits.hold(PartSize(*map(add, load, size))):
                     return own.pop(place)
@@ -163,12 +158,12 @@ def _filled(parts: Sequence[_Part], limits: BatchLimits, full: float = _FULL) ->
 
 
 def _spread(parts: Sequence[_Part], limits: BatchLimits, count: int) -> _Packed:
-    """Put each part into one of the emptiest of N batches, which stays emptiest; no batches where one is too full then."""
+    """Put each part into one of the four emptiest of N batches, which stays emptiest; no batches where one is too full then."""
     batches: _Packed = [[] for _ in range(count)]
     taken: list[tuple[float, ...]] = [_NOTHING] * count
     emptiest = [(0.0, batch) for batch in range(count)]
     for part in parts:
-        tried = [heappop(emptiest)[1] for _ in range(min(_EMPTIEST, count))]
+        tried = [heappop(emptiest)[1] for _ in range(min(4, count))]
         fill, chosen = min((max(map(add, taken[batch], part.shares)), batch) for batch in tried)
         if fill > _FULL:
             return []
@@ -191,7 +186,7 @@ def _fewest(parts: Sequence[_Part], limits: BatchLimits, least: int) -> _Packed:
     least = max(least, lower_bound([part.size for part in parts], limits)[0])
     most = max(least, len(packed))
     if spread(most):
-        return spread(_first([*range(least, most, 1 + (most - least) // _STEPS), most], spread))
+        return spread(_first([*range(least, most, 1 + (most - least) // 16), most], spread))
     if len(packed) < least:
         shares = [*(percent / 100 for percent in range(100)), _FULL]
         return _filled(parts, limits, _first(shares, lambda full: len(_filled(parts, limits, full)) <= least))
@@ -206,7 +201,7 @@ def _by_class(parts: Sequence[_Part], limits: BatchLimits, least: int) -> _Packe
     shares = [max(part.shares) for part in parts]
     bound: float = max(map(sum, zip(*(part.shares for part in parts), strict=True)))
     small = 0, 0, 0
-    for most in range(2, _CLASSES):
+    for most in range(2, 12):  # of more parts a batch it hardly matters which they are
         end = bisect_left(shares, -1 / (most + 1), key=neg)  # of these, at most so many share a batch
         sums = [0.0, *accumulate(reversed(shares[:end]))]
         full = bisect_right(range(end // most), 0.0, key=lambda at: sums[most * (at + 1)] - at - 1)
@@ -226,8 +221,6 @@ def _by_class(parts: Sequence[_Part], limits: BatchLimits, least: int) -> _Packe
 MAX_ALIASES = 999  # U1000 costs a token more than was measured
 PROBE_SHARE = 0.7  # of the budgets, for the first batch: the length of answers is not known yet
 
-_MOST_ROUNDS = 100  # with more, a full last round saves less than 1 % of the time
-
 
 def plan(
     parts: Sequence[PlannedPart], limits: BatchLimits, *, probe: bool = False, workers: int = 1
@@ -241,7 +234,8 @@ def plan(
     sizes = [planned.size for planned in parts]
     batches = pack(sizes, limits)
     whole_rounds = -(-len(batches) // workers) * workers
-    if workers < len(batches) < whole_rounds <= min(len(parts), _MOST_ROUNDS * workers):
+    # in more than a hundred rounds a full last one saves less than 1 % of the time
+    if workers < len(batches) < whole_rounds <= min(len(parts), 100 * workers):
         more = pack(sizes, limits, least=whole_rounds)
         before, after = (_rounds_end(packed, sizes, workers) for packed in (batches, more))
         tokens = sum(size.input_tokens + size.output_tokens for size in sizes)
