@@ -12,15 +12,13 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from itertools import accumulate, pairwise
 from math import fsum
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from eventabs.shared_records import Behavior, UserLog
 
 FEW_CLUSTERS: Final = 10  # below it there are no intervals
 _TAIL: Final = 0.025  # on each side: 95 % in between
 GROUPS: Final = 500  # of users, that are drawn; of as many users each is one
-
-Drawn = TypeVar("Drawn")
 
 
 class Figure(NamedTuple):
@@ -39,10 +37,10 @@ def resampled(
         yield [sum(column) for column in zip(*random_numbers.choices(clusters, k=len(clusters)), strict=True)]
 
 
-def interval(sums: Sequence[Drawn], figure: Callable[[Drawn], float | None]) -> tuple[float, float] | None:
-    """Return the bounds of 95 % of the figures of the resampled sums, None where fewer than half have one."""
-    figures = sorted(value for each in sums if (value := figure(each)) is not None)
-    if 2 * len(figures) < len(sums) or not figures:
+def interval(values: Sequence[float | None]) -> tuple[float, float] | None:
+    """Return the bounds of 95 % of a figure of resampled sums, None where fewer than half have one."""
+    figures = sorted(value for value in values if value is not None)
+    if 2 * len(figures) < len(values) or not figures:
         return None
     first = int(_TAIL * len(figures))
     return figures[first], figures[-1 - first]
@@ -392,7 +390,7 @@ def scores_of(users: Sequence[Sums], figures: Figures, reached: Mapping[str | in
         rows = [list(sums.values()) for sums in users]
         drawn = [dict(zip(total, each, strict=True)) for each in resampled(rows, random.Random(0))]  # noqa: S311  no secret
     for name, figure in figures.items():
-        found, (low, high) = figure(total), interval(drawn, figure) or (None, None)
+        found, (low, high) = figure(total), interval([*map(figure, drawn)]) or (None, None)
         named = {kind: figure(sums) for kind, sums in reached.items() if isinstance(kind, str)}
         pauses = {kind: figure(sums) for kind, sums in reached.items() if isinstance(kind, int)}
         defined = {minutes: value for minutes, value in pauses.items() if value is not None}
