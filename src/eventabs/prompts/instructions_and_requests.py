@@ -177,18 +177,14 @@ class Instructions:
         for number, example in enumerate(self.examples, 1):
             try:
                 answer = _example_answer(example, self.vocabulary, self.detail)
-                lines = _example_lines(example)
-                own = sum(not line.startswith("#") for line in lines)
+                log, own = _example_log(example, rows, self.level)
                 _check_answer(answer, self.vocabulary, self.detail, range(1, own + 1))
             except ValueError as fault:
                 message = _("prompt.examples, number {number}: {fault}")
                 raise ConfigError(message.format(number=number, fault=fault)) from None
             answers.append(_moved(answer._replace(alias=f"U{number}"), rows))
-            logs.append(f"## U{number}\n")
-            for line in lines:
-                rows += not line.startswith("#")
-                written = _dense(line) if self.level == "dense" else line
-                logs.append(f"{line}\n" if line.startswith("#") else f"{rows} {written}\n")
+            logs.append(f"## U{number}\n{log}")
+            rows += own
         return "".join(logs), answers
 
 
@@ -220,31 +216,30 @@ def written(
 
 _DAY: Final = re.compile(r"#\s*(?:(\d{4})-)?(\d{2})-(\d{2})\b.*")
 _LINE: Final = re.compile(r"(?:(\d+) )?((?:[01]\d|2[0-3]):[0-5]\d \S.*)")
-_LONG_LINE: Final = re.compile(r"(\d\d):(\d\d) (.*?)(?: (?=\d)(?:(\d+)h)?(?:(\d+)m)?)?")
+_LONG_LINE: Final = re.compile(r"^(\d\d):(\d\d) (.*?)(?: (?=\d)(?:(\d+)h)?(?:(\d+)m)?)?$")
 _GROUP: Final = r"(?:\d+(?:-\d+)?,)*\d+(?:-\d+)?\??"
 _STEP: Final = re.compile(rf"(.+?) ({_GROUP}(?: {_GROUP})*)")
 _JOURNEY: Final = re.compile(r">([^:：]+)[:：](.+)")
 
 
-def _example_lines(example: Example) -> list[str]:
-    """Return the days and the behaviors, without row numbers, of an example's log. Raises ValueError for another line."""
-    lines, rows, year = [], 0, 0
+def _example_log(example: Example, before: int, level: Compaction) -> tuple[str, int]:
+    """Return the log of an example, its rows numbered behind so many before, and how many there are. Raises ValueError for a wrong line."""
+    log, rows, year = "", 0, 0
     for line in filter(None, map(str.strip, example.log.splitlines())):
-        found, is_right = _LINE.fullmatch(line), False
+        told = ""
         if day := _DAY.fullmatch(line):
-            year = int(day[1] or year)
             with suppress(ValueError):
-                is_right = bool(date(year, int(day[2]), int(day[3])))
-        else:
+                year, told = date(int(day[1] or year), int(day[2]), int(day[3])).year, line
+        elif (found := _LINE.fullmatch(line)) and year and int(found[1] or rows + 1) == rows + 1:
             rows += 1
-            is_right = bool(found and year and int(found[1] or rows) == rows)
-        if not is_right:
+            told = f"{before + rows} {_LONG_LINE.sub(_dense, found[2]) if level == 'dense' else found[2]}"
+        if not told:
             fault = _("log has the line {line}; write # 2087-03-03, then 1 08:05 ...")
             raise ValueError(fault.format(line=line))
-        lines.append(found[2] if found else line)
+        log += f"{told}\n"
     if not rows:
         raise ValueError(_("log has no lines; write # 2087-03-03, then 1 08:05 ..."))
-    return lines
+    return log, rows
 
 
 def _example_answer(example: Example, vocabulary: Vocabulary, detail: Detail) -> AnsweredUser:
@@ -300,9 +295,8 @@ def _check_answer(answer: AnsweredUser, vocabulary: Vocabulary, detail: Detail, 
             raise ValueError(fault.format(row=row, count=placed[row], rows=len(rows)))
 
 
-def _dense(line: str) -> str:
-    found = _LONG_LINE.fullmatch(line)
-    hour, minute, text, hours, minutes = found.groups(default="0") if found else ("0", "00", line, "0", "0")
+def _dense(found: re.Match[str]) -> str:
+    hour, minute, text, hours, minutes = found.groups(default="0")
     duration = 60 * int(hours) + int(minutes)
     return f"{int(hour)}{minute} {text}" + (f" {duration}" if duration else "")
 
@@ -337,11 +331,9 @@ def made_up_day(language: Language) -> tuple[Behavior, ...]:
 def _checked(text: str, required: Sequence[str]) -> Template:
     template = Template(text)
     if not template.is_valid():
-        line = next(
-            number for number, line in enumerate(text.split("\n"), 1) if not Template(line).is_valid()
-        )
+        are_valid = [Template(line).is_valid() for line in text.split("\n")]
         message = _("prompt template, line {line}: $ starts no placeholder; write $$ for a dollar sign")
-        raise ConfigError(message.format(line=line))
+        raise ConfigError(message.format(line=1 + are_valid.index(False)))
     named = template.get_identifiers()
     known = ", ".join(f"${name}" for name in PLACEHOLDERS)
     if unknown := [name for name in named if name not in PLACEHOLDERS]:
