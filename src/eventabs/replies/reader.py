@@ -49,7 +49,7 @@ class TextCondition:
         """Return the values that meet the condition. Only the beginning that prompts have counts."""
         shown = {value: value[:MAX_CHARACTERS] for value in values}
         wanted = {text[:MAX_CHARACTERS].casefold() for text in self.texts}
-        found = search(self.regex, {*shown.values()}) if self.regex else ()
+        found = search(self.regex, {*shown.values()}) if self.regex and shown else ()
         return {value for value, text in shown.items() if text.casefold() in wanted or text in found}
 
 
@@ -93,10 +93,8 @@ class MustRules:
             for name, condition in rule.conditions.items():
                 value = _VALUES[name]
                 right = condition.met(set(map(value, map(behaviors.__getitem__, places))), self._search)
-                if not right:  # most
-                    places = ()
-                    break
-                places = [place for place in places if value(behaviors[place]) in right]
+                # mostly none is
+                places = [place for place in places if value(behaviors[place]) in right] if right else ()
             if rule.min_duration is not None or rule.max_duration is not None:
                 least, most = rule.min_duration or 0, inf if rule.max_duration is None else rule.max_duration
                 lasting = ((place, behaviors[place].duration) for place in places)
@@ -612,10 +610,8 @@ def _by_day(rows: Sequence[int], behaviors: Sequence[Behavior]) -> list[list[int
 
 def _day(start: datetime, seconds: int = 0) -> int:
     """Return the number of the day, which begins at 05:00, some seconds after a moment of the wall clock."""
-    return (
-        start.toordinal()
-        + (3600 * (start.hour - DAY_BEGINS) + 60 * start.minute + start.second + seconds) // 86_400
-    )
+    seconds += 3600 * (start.hour - DAY_BEGINS) + 60 * start.minute + start.second
+    return start.toordinal() + seconds // 86_400
 
 
 _day_of = lru_cache(1 << 14)(lambda hour: _day(datetime.fromisoformat(hour)))
