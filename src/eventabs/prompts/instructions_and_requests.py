@@ -593,8 +593,6 @@ def sampled(logs: Iterator[UserLog]) -> list[UserLog]:
 
 def prompt_language(texts: Iterable[str]) -> Language:
     """Return "zh" if more than one in ten letters of the sample is Chinese, else "en"."""
-    letters = chinese = 0
-    for text in texts:
-        letters += sum(map(str.isalpha, text))
-        chinese += len(_CJK.findall(text))
-    return "zh" if chinese > _CHINESE_SHARE * letters else "en"
+    sample = "".join(texts)
+    chinese = len(sample) - len(_CJK.sub("", sample))
+    return "zh" if chinese > _CHINESE_SHARE * sum(map(str.isalpha, sample)) else "en"
