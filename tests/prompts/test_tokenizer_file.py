@@ -16,7 +16,7 @@ from tokenizers.trainers import BpeTrainer
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.prompts.instructions_and_requests import CHAT_FRAMING_TOKENS
 from eventabs.prompts.packing import BatchLimits
-from eventabs.prompts.tokens import SEAM, TokenCounter
+from eventabs.prompts.tokens import TokenCounter
 from eventabs.setting_choices import Compaction
 from eventabs.shared_records import Behavior, UserLog
 from read_back import make_builder
@@ -66,7 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_whether_counts_of_pieces_add_up_is_found_out(folder: Path, kind: str) -> None:
     counter = TokenCounter(str(folder / f"{kind}.json"))
     assert counter.adds_up == ADD_UP[kind]
-    assert counter.seam == (0 if ADD_UP[kind] else SEAM)
+    assert counter.seam == (0 if ADD_UP[kind] else 2)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -23,10 +23,9 @@ def load_tokenizer(path: str) -> tuple[Callable[[str], int], bool]:
     try:
         from tokenizers import Tokenizer  # noqa: PLC0415  an extra that few install
     except ImportError:
-        message = _(
-            "prompt.tokenizer names a file; install what reads it: pip install 'eventabs[tokenizers]'"
-        )
-        raise ConfigError(message) from None
+        raise ConfigError(
+            _("prompt.tokenizer names a file; install what reads it: pip install 'eventabs[tokenizers]'")
+        ) from None
     try:
         tokenizer = Tokenizer.from_str(Path(path).read_text("utf-8"))
     except Exception as error:  # noqa: BLE001  tokenizers raises nothing more exact
@@ -80,7 +79,6 @@ _ENCODINGS = {
         ),
     ),
 }
-SEAM = 2  # tokens that a cut may cost if counts of pieces do not add up
 
 
 class TokenCounter:
@@ -92,7 +90,7 @@ class TokenCounter:
         else:
             encoding = _encoding(name)
             self.encode, self.adds_up = lambda text: len(encoding.encode_ordinary(text)), True
-        self.seam = 0 if self.adds_up else SEAM  # to add to the count of a piece that is counted alone
+        self.seam = 0 if self.adds_up else 2  # tokens that a cut may cost, for a piece that is counted alone
         self._pieces = _Counts(self)
         self._numbers = [0]
 
