@@ -457,7 +457,7 @@ def test_a_line_in_the_form_that_is_asked_for_says_what_it_says_where_other_form
     labels = Labels(VOCABULARY)
     quick, slow = (Answer(labels, {"U1": range(1, 13)}) for _ in range(2))
     text = f"## U1\n{line}\n> 购买 车：\n  {line}\n{line}\n7-8 9"
-    quick.read_lines(text)
+    quick.read(text)
     for each in text.splitlines():
         slow.line(each)
     slow.end_block()
@@ -500,7 +500,7 @@ LINES = st.builds(
 def test_lines_in_the_form_that_is_asked_for_say_what_the_general_reading_finds(lines: list[str]) -> None:
     labels = Labels(VOCABULARY)
     quick, slow = (Answer(labels, {"U1": range(1, 13), "U2": range(13, 20)}) for _ in range(2))
-    quick.read_lines("\n".join(["## U1", *lines]))
+    quick.read("\n".join(["## U1", *lines]))
     for each in ["## U1", *lines]:
         slow.line(each)
     slow.end_block()

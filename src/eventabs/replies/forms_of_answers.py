@@ -394,12 +394,14 @@ class Answer:
             1, 1 + sum(map(len, self.numbers.values()))
         )
 
-    def read_lines(self, text: str) -> None:
-        """Read an answer in lines."""
-        for line in StringIO(text, newline=None):
+    def read(self, text: str) -> "Answer":
+        """Read an answer, as JSON if that says something, else in lines."""
+        _read_json(text, self)
+        for line in StringIO(text, newline=None) if self.is_empty else ():
             if not self._read_plain(line):
                 self.line(line)
         self.end_block()
+        return self
 
     def _read_plain(self, text: str) -> bool:
         """Read a line in the very form that is asked for, as most are: what `line` would make of it, sooner."""
@@ -680,7 +682,7 @@ def _scalar(token: re.Match[str]) -> object:
     )
 
 
-def read_json(text: str, answer: Answer) -> None:
+def _read_json(text: str, answer: Answer) -> None:
     """Read what a text that may have JSON says about users into an answer; nothing if it is something else."""
     if not any(sign in text for sign in "{[｛［") or not LOOKS_LIKE_JSON.search(text):
         return

@@ -202,11 +202,11 @@ class Reader:
         text, unclosed = forms.without_reasoning(reply.text)
         links = any(user.part.is_link for user in asked.values())
         form = (self._same, numbers, SAME["en"]) if links else (self._labels, numbers)
-        answer = _answer(text, Answer(*form))
+        answer = Answer(*form).read(text)
         stopped = reply.finish_reason == "stop"
         has_none = not any(block.entries for block in answer.blocks)
         if has_none and stopped and unclosed.rstrip("` \r\n").endswith(("##", "}", "]")):
-            answer = _answer(unclosed, Answer(*form))
+            answer = Answer(*form).read(unclosed)
             # earlier blocks of a user are drafts
             answer.blocks = list({block.alias: block for block in answer.blocks}.values())
         users = _users(answer, asked)
@@ -423,13 +423,6 @@ def _linked(user: _User, *, is_cut: bool) -> Outcome:
     return Outcome(asked.part, reason, misfiled=misfiled, repeated=repeated, same=tuple(same))
 
 
-def _answer(text: str, answer: Answer) -> Answer:
-    forms.read_json(text, answer)
-    if answer.is_empty:
-        answer.read_lines(text)
-    return answer
-
-
 def unreadable(vocabulary: Vocabulary) -> Iterator[str]:
     """Yield the types and kinds of journeys that are read as something else where an answer in lines has them."""
     labels, marks = Labels(vocabulary), {each.mark: each.name for each in vocabulary.categories}
@@ -440,7 +433,7 @@ def unreadable(vocabulary: Vocabulary) -> Iterator[str]:
     for (name, mark, category), kind, tried in chain(of_types, of_kinds):
         told = f"{name}{mark} 1,3-4 5?"
         text, _reasoning = forms.without_reasoning(f"## U1\n{told}\n> {kind} a b: {told}; {name}{mark} 6\n##")
-        entries = _answer(text, Answer(labels, {"U1": range(1, 7)})).blocks[-1].entries
+        entries = Answer(labels, {"U1": range(1, 7)}).read(text).blocks[-1].entries
         journey, label = JourneyName(kind, "a b"), (name, category, True)
         wanted = [(label, groups, None), (label, groups, journey), (label, last, journey)]
         found = [(each.label[:3], each.groups, each.journey) for each in entries]
