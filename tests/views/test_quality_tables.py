@@ -8,7 +8,7 @@ import pytest
 
 from eventabs.inspection import Table, batch_tables
 from eventabs.interface_language import Language, activate
-from eventabs.quality.review import draw_review, keep_result, read_review
+from eventabs.quality.review import draw_review, read_review
 from eventabs.shared_records import AskedUser, Counts, Part
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import ANSWER_FIGURES, count_all, placed_answers, store_answers
@@ -115,7 +115,7 @@ def test_a_review_that_was_read_back_is_shown_and_a_broken_one_left_out(tmp_path
     ]
     (tmp_path / "ann.csv").write_text("\n".join(["review,item,verdict", *rows]), "utf-8")
     result = read_review(place.out, [tmp_path / "ann.csv"])
-    keep_result(result, review_json(result))
+    (place.out / "reviews" / review.id / "result.json").write_text(review_json(result), "utf-8")
     for number, text in enumerate(("{", "[]", "{}", '{"reviewers": [{}]}', '{"reviewers": [1], "by": null}')):
         broken = place.out / "reviews" / f"r{number}"
         broken.mkdir()

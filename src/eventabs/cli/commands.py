@@ -622,7 +622,9 @@ def review(
     if read:
         result = quality.read_review(checkpoint, read)
         figures = views.review_json(result)
-        quality.keep_result(result, figures)
+        # beside the sample, for the report of the run
+        kept = store.RunDirectory.find(checkpoint).reviews / result.review.id / "result.json"
+        store.replace_file(kept, [figures.encode()])
         _tell(figures, str, views.render_review, as_json=json)
         return
     sheet = quality.draw_review(

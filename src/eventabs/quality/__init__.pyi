@@ -23,6 +23,5 @@ from .review import (
     SampledEvent as SampledEvent,
     Sheet as Sheet,
     draw_review as draw_review,
-    keep_result as keep_result,
     read_review as read_review,
 )

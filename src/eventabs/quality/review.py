@@ -27,8 +27,6 @@ from eventabs.store import Ledger, RunDirectory
 
 _AROUND: Final = 8  # lines shown before and after an event
 _MOST_LINES: Final = 160  # of an event; the middle of a longer one is left out
-_LARGEST: Final = 64_000_000  # bytes of a stored sample
-_ID: Final = re.compile("r[0-9a-f]{12}")
 _WEIGHT: Final = {"moved": 4, "unsure": 2, "unplaced": 1}  # of doubts
 
 
@@ -129,9 +127,8 @@ def draw_review(
         if not lots.types:
             message = _("no event of {path} can be reviewed yet; go on with eventabs resume")
             raise UsageError(message.format(path=directory.path))
-        facts = ledger.meta()
         events_drawn, days_drawn = lots.drawn(sample, doubtful)
-        what = orjson.dumps([facts["run_id"], seed, by, events_drawn, days_drawn])
+        what = orjson.dumps([ledger.meta()["run_id"], seed, by, events_drawn, days_drawn])
         review = Review(
             id=f"r{hashlib.sha256(what).hexdigest()[:12]}",
             seed=seed,
@@ -202,10 +199,10 @@ class _Lots:
 def _items(ledger: Ledger, audit: Ledger | None, log: UserLog, made: store.Made) -> Iterator[SampledEvent]:
     """Yield what can be judged of a user, not numbered yet, with what is doubtful of it."""
     user_id, (events, journeys) = log.user_id, made
-    moved, lost = frozenset[int](), set[str]()
+    moved, lost = set[int](), set[str]()
     if audit and (row := store.user_row(audit, user_id)) and (row.state, audit.log(user_id)) == ("done", log):
         pair = Pair.of(ledger, audit, user_id)
-        moved = pair.unequal()[0]
+        moved.update(pair.unequal()[0])
         before, after = map(wholes_of, pair.groups())
         stays = {theirs for _ours, theirs in Compared(after, before, range(len(pair.log.behaviors))).pairs()}
         lost = {group.parent for place, group in enumerate(before) if place not in stays}
@@ -266,8 +263,6 @@ def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
 
 VERDICTS: Final = ("right", "type", "span", "none")
 DONE, MISSING = "done", "missing"  # of a day: all of it was looked at; an event that nobody made
-_NEEDED: Final = ("review", "item", "verdict")
-_ROUNDED: Final = Decimal("1e-5")  # of a long number that a spreadsheet has shown as 1.23457E+15
 
 
 @dataclass(slots=True)
@@ -290,14 +285,14 @@ def read_verdicts(directory: RunDirectory, path: Path) -> Verdicts:
     if not rows:
         message = _("{path} holds no verdicts; save the CSV from the page of eventabs review")
         raise InputError(message.format(path=path))
-    if missing := [name for name in _NEEDED if name not in rows[0][1]]:
+    if missing := [name for name in ("review", "item", "verdict") if name not in rows[0][1]]:
         message = _("{path} has no column {name}; save the CSV from the page of eventabs review")
         raise InputError(message.format(path=path, name=missing[0]))
     number, named = rows[0][0], rows[0][1]["review"]
     where = _("{path}, row {row}: {fault}")
     try:
-        folder = directory.reviews / (named if _ID.fullmatch(named) else "-")
-        review = TypeAdapter(Review).validate_json(store.read_head(folder / "sample.json", _LARGEST))
+        folder = directory.reviews / (named if re.fullmatch("r[0-9a-f]{12}", named) else "-")
+        review = TypeAdapter(Review).validate_json(store.read_head(folder / "sample.json", 64_000_000))
     except (OSError, ValueError):
         message = _("the review {review} is not one of {path}; its page was made by eventabs review there")
         fault = message.format(review=named or "-", path=directory.path)
@@ -346,8 +341,8 @@ def _is_renamed(said: str, item: SampledEvent | SampledDay) -> bool:
         return False
     with suppress(ArithmeticError):  # no numbers
         number, known = Decimal(said), Decimal(user)
-        # shown with an exponent, or as a number, of which digits behind the fifteenth are lost
-        within = _ROUNDED * abs(known) if "E" in said.upper() else Decimal(10) ** (known.adjusted() - 14)
+        # shown with an exponent (1.23457E+15), or as a number, of which digits behind the fifteenth are lost
+        within = abs(known) / 100_000 if "E" in said.upper() else Decimal(10) ** (known.adjusted() - 14)
         if number == known or abs(number - known) < within:
             return True
     message = _("{item} is about user {user}, the row about {other}; sort whole rows, or save the CSV again")
@@ -370,27 +365,26 @@ def read_review(named: Path, files: Sequence[Path]) -> ReviewResult:
         raise UsageError(_("--read takes the files of one or two reviewers"))
     directory = RunDirectory.find(named)
     read = [read_verdicts(directory, path) for path in files]
-    review = read[0].review
-    for each in read[1:]:
-        if each.review.id != review.id:
-            message = _(
-                "{second} is of review {other}, {first} of {review}; two reviewers judge the same one"
-            )
-            raise UsageError(
-                message.format(second=each.path, other=each.review.id, first=read[0].path, review=review.id)
-            )
-    return ReviewResult(
-        review=review,
-        out=str(directory.path),
-        reviewers=list(map(_reviewer, read)),
-        agreement=_agreement(*read) if len(read) > 1 else None,
-    )
-
-
-def keep_result(result: ReviewResult, figures: str) -> None:
-    """Keep the figures, as JSON, beside the sample, for the report of the run. Raises StorageError."""
-    folder = RunDirectory(Path(result.out)).reviews / result.review.id
-    store.replace_file(folder / "result.json", [figures.encode()])
+    first, second = read[0], read[-1]
+    review, agreement = first.review, None
+    if second.review.id != review.id:
+        message = _("{second} is of review {other}, {first} of {review}; two reviewers judge the same one")
+        raise UsageError(
+            message.format(second=second.path, other=second.review.id, first=first.path, review=review.id)
+        )
+    if len(read) > 1:  # how far they agree on the events that both judged, and those where they differ
+        judged = first.events.keys() & second.events.keys()
+        both = [event for event in review.events if event.item in judged]
+        pairs = [(first.events[event.item], second.events[event.item]) for event in both]
+        told = ("item", "user_id", "type", "start", "end")
+        differ = [
+            {name: getattr(event, name) for name in told} | {"first": one, "second": other}
+            for event, (one, other) in zip(both, pairs, strict=True)
+            if one != other
+        ]
+        counts = {"judged": len(pairs), "same": len(pairs) - len(differ)}
+        agreement = {**counts, "kappa": cohen_kappa(pairs), "differ": differ}
+    return ReviewResult(review, str(directory.path), list(map(_reviewer, read)), agreement)
 
 
 def _reviewer(read: Verdicts) -> dict[str, Any]:
@@ -399,7 +393,7 @@ def _reviewer(read: Verdicts) -> dict[str, Any]:
     events = [event for event in drawn if event.item.startswith("E")]
     reached = _reached(events, read)
     types = Counter(event.type for event in reached)
-    journeys = _reached((event for event in drawn if event.item.startswith("J")), read)
+    journeys = _reached([event for event in drawn if event.item.startswith("J")], read)
     chosen = (event for event in read.review.events if event.doubts and not event.drawn)
     doubtful = [event for event in chosen if event.item in read.events]
     confused = Counter(
@@ -426,11 +420,10 @@ def _reviewer(read: Verdicts) -> dict[str, Any]:
     }
 
 
-def _reached(events: Iterable[SampledEvent], read: Verdicts) -> list[SampledEvent]:
+def _reached(events: Sequence[SampledEvent], read: Verdicts) -> Sequence[SampledEvent]:
     """Return those up to the last with a verdict: in random order, a random sample too."""
-    in_order = list(events)
-    judged = [place for place, event in enumerate(in_order) if event.item in read.events]
-    return in_order[: judged[-1] + 1] if judged else []
+    judged = [place for place, event in enumerate(events) if event.item in read.events]
+    return events[: judged[-1] + 1] if judged else ()
 
 
 def _judged(events: Iterable[SampledEvent], read: Verdicts) -> dict[str, float | None]:
@@ -467,19 +460,3 @@ def _reviewed_days(read: Verdicts) -> dict[str, int | Figure]:
         "recall": mean_of(Counter(right / real for right, _found, _missing, real in counts if real)),
         "found": mean_of(Counter(found / real for _right, found, _missing, real in counts if real)),
     }
-
-
-def _agreement(first: Verdicts, second: Verdicts) -> dict[str, Any]:
-    """Return how far two reviewers agree on the events that both judged, and where they `differ`, each event with both verdicts."""
-    both = [
-        event for event in first.review.events if event.item in first.events and event.item in second.events
-    ]
-    pairs = [(first.events[event.item], second.events[event.item]) for event in both]
-    told = ("item", "user_id", "type", "start", "end")
-    differ = [
-        {name: getattr(event, name) for name in told} | {"first": one, "second": other}
-        for event, (one, other) in zip(both, pairs, strict=True)
-        if one != other
-    ]
-    same = len(pairs) - len(differ)
-    return {"judged": len(pairs), "same": same, "kappa": cohen_kappa(pairs), "differ": differ}
