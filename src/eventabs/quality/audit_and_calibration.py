@@ -18,17 +18,7 @@ from eventabs.shared_records import Counts
 from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory
 
-_USUAL_USERS: Final = (  # in a batch of the run: the median
-    "SELECT users FROM (SELECT (SELECT count(*) FROM json_each(calls.users)) AS users FROM calls WHERE status = 'read')"
-    " ORDER BY users LIMIT 1 OFFSET (SELECT count(*) FROM calls WHERE status = 'read') / 2"
-)
-_MOST_ROWS: Final = (  # in a call
-    "SELECT max((SELECT sum(json_extract(value, '$[2]') - json_extract(value, '$[1]') + 1) FROM json_each(calls.users)))"
-    " FROM calls WHERE status = 'read'"
-)
 _REFERENCES: Final = 2  # runs of one user a prompt: what a model agrees with itself
-_STEPS: Final = 1_000  # of a share, rounded down
-_LEAST_COST: Final = 1e-9  # 0 would be no limit
 
 
 class Arm(NamedTuple):
@@ -57,8 +47,8 @@ class AskingPlan:
     @property
     def is_open(self) -> bool:
         """Whether something is left to do."""
-        is_audit = len(self.arms) == 1
-        return _is_open(self.arms[0]) if is_audit else calibration_of(self).recommended is None
+        first, *others = self.arms  # an audit has one
+        return calibration_of(self).recommended is None if others else _is_open(first)
 
 
 def plan_audit(
@@ -69,7 +59,10 @@ def plan_audit(
     path = out or source.audit
     with Ledger.watch(source.ledger) as ledger:
         done = [user_id for user_id, state in store.states_by_user(ledger) if state == "done"]
-        usual = ledger.rows(_USUAL_USERS)
+        usual = ledger.rows(  # users in a batch of the run: the median
+            "SELECT users FROM (SELECT (SELECT count(*) FROM json_each(calls.users)) AS users FROM calls WHERE status = 'read')"
+            " ORDER BY users LIMIT 1 OFFSET (SELECT count(*) FROM calls WHERE status = 'read') / 2"
+        )
     if not done:
         message = _("no user of {path} is done yet; go on with eventabs resume")
         raise UsageError(message.format(path=source.path))
@@ -83,8 +76,7 @@ def plan_audit(
                 "the audit in {path} asks about {known} users a prompt; name another folder with --out"
             )
             raise UsageError(message.format(path=path, known=arm.users))
-    users = drawn(done, max(1, round(share * len(done))), seed)
-    order = f"audit {seed}"
+    users, order = drawn(done, max(1, round(share * len(done))), seed), f"audit {seed}"
     return _plan(source, invocation, [arm], users, of=len(done), order=order, confirmed=confirmed)
 
 
@@ -106,21 +98,19 @@ def plan_calibration(
         store.refuse_merged(source, ledger.meta())
         known = ledger.logged_users()
         own = settings_of_today(invocation, ledger.meta()).budget.max_users
+    asked = drawn(known, users, seed)
     # the bound where a size makes no difference at all
-    of_alike = mean_of({0.0: min(users, len(known))}, -1.0).low
+    of_alike = mean_of({0.0: len(asked)}, -1.0).low
     if of_alike is None or of_alike < -margin:
         message = _(
             "{users} of {known} users are too few to show that a size lies within {margin}; take more (--users, or a larger run) or allow more (--margin)"
         )
-        few = min(users, len(known))
-        raise UsageError(message.format(users=few, known=len(known), margin=f"{margin:g}"))
+        raise UsageError(message.format(users=len(asked), known=len(known), margin=f"{margin:g}"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     arms = [Arm(folder / "1", 1), Arm(folder / "1-again", 1)]
     arms += (Arm(folder / f"{size}", size) for size in sorted({*sizes, own} - {1}))
-    order, asked = f"calibration {seed}", drawn(known, users, seed)
-    return _plan(
-        source, invocation, arms, asked, of=len(known), margin=margin, order=order, confirmed=confirmed
-    )
+    order, of = f"calibration {seed}", len(known)
+    return _plan(source, invocation, arms, asked, of=of, margin=margin, order=order, confirmed=confirmed)
 
 
 def _plan(
@@ -185,9 +175,18 @@ def _is_open(arm: Arm) -> bool:
 
 async def aask(plan: AskingPlan, *, confirmed: bool, observer: Watch, stop: Stop) -> Run:
     """Ask what is left, one run after another up to the first outside the margin; return the last. Raises as `aresume`."""
+    limits = plan.invocation.settings().run
     for arm in plan.arms:
         if _is_open(arm):
-            own = {"budget": {"max_users": arm.users}, "run": _limits_left(plan, arm)}
+            others = [_arm_facts(each, {}, {}) for each in plan.arms if each != arm]
+            cost = sum(facts.cost or 0.0 for facts in others)
+            tokens = sum(facts.counts.prompt_tokens + facts.counts.completion_tokens for facts in others)
+            left = {  # of the limits of all runs together; 0 would be no limit
+                "max_cost": max(1e-9, limits.max_cost - cost),
+                "max_total_tokens": max(1, limits.max_total_tokens - tokens),
+            }
+            own_limits = {name: value for name, value in left.items() if getattr(limits, name)}
+            own = {"budget": {"max_users": arm.users}, "run": own_limits}
             try:
                 run = await aresume(
                     arm.path,
@@ -206,19 +205,6 @@ async def aask(plan: AskingPlan, *, confirmed: bool, observer: Watch, stop: Stop
         if len(plan.arms) > _REFERENCES and calibration_of(plan).recommended:
             break
     return run
-
-
-def _limits_left(plan: AskingPlan, arm: Arm) -> dict[str, float]:
-    """Return the limits of a run: those of all together, less what the others have used."""
-    limits = plan.invocation.settings().run
-    others = [_arm_facts(each, {}, {}) for each in plan.arms if each != arm]
-    cost = sum(facts.cost or 0.0 for facts in others)
-    tokens = sum(facts.counts.prompt_tokens + facts.counts.completion_tokens for facts in others)
-    left = {
-        "max_cost": max(_LEAST_COST, limits.max_cost - cost),
-        "max_total_tokens": max(1, limits.max_total_tokens - tokens),
-    }
-    return {name: value for name, value in left.items() if getattr(limits, name)}
 
 
 # which size
@@ -276,8 +262,12 @@ def calibration_of(plan: AskingPlan) -> Calibration:
 def _arm_facts(arm: Arm, shares: Mapping[str, float], own: Mapping[str, float]) -> ArmFacts:
     with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
         counts, price = store.count_all(ledger), Endpoint.stored(ledger.meta()["settings"]["llm"]).price
-        ((rows,),) = ledger.rows(_MOST_ROWS)
-    above = Counter(math.floor(_STEPS * (shares[user] - share)) / _STEPS for user, share in own.items())
+        ((rows,),) = ledger.rows(  # the most in a call
+            "SELECT max((SELECT sum(json_extract(value, '$[2]') - json_extract(value, '$[1]') + 1) FROM json_each(calls.users)))"
+            " FROM calls WHERE status = 'read'"
+        )
+    # shares are rounded down to a thousandth
+    above = Counter(math.floor(1_000 * (shares[user] - share)) / 1_000 for user, share in own.items())
     low = mean_of(above, -1.0).low
     return ArmFacts(
         arm=arm,
