@@ -152,8 +152,6 @@ def rows_of_table(path: Path, message: str) -> Iterator[tuple[int, dict[str, str
                     }
                     yield number, {key.strip().lower(): str(value).strip() for key, value in row.items()}
             return
-        if text.lower().startswith("sep="):  # which Excel itself leaves out
-            text = text.partition("\n")[2]
         head = text.partition("\n")[0]
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",\t;", key=head.count))
         names = [name.strip().lower() for name in next(reader, [])]
@@ -355,13 +353,9 @@ def _make_figures(sums: Evaluation) -> None:
     typed = sum(amount for is_type, amount in labelled if is_type)
     are_types = sums.unit == "minutes" or 2 * typed >= sum(amount for _is_type, amount in labelled) > 0
     of_rows = {name: figure for name, figure in measures.FIGURES.items() if name != "same_type"}
-    figures = {
-        "groups": measures.FIGURES if are_types else of_rows,
-        "wholes": of_rows,
-        "journeys": measures.JOURNEY_FIGURES,
-        "spans": measures.SPAN_FIGURES,
-    }
-    sums.scores = sums.tally.scores(figures)
+    groups = measures.FIGURES if are_types else of_rows
+    own = {"groups": groups, "wholes": of_rows, "spans": measures.SPAN_FIGURES}
+    sums.scores = sums.tally.scores(_FIGURES | own)
     sums.totals = {kind: measures.added(users) for kind, users in sums.tally.found.items() if kind != "spans"}
     sums.unused = +sums.unused  # without what is 0
     sums.by_user.sort(key=lambda row: (row.worth, row.user_id))
@@ -382,7 +376,6 @@ _FIGURES: Final = {
     "wholes": measures.FIGURES,
     "journeys": measures.JOURNEY_FIGURES,
 }
-_TYPES: Final = 50  # most frequent pairs of types
 _SAID: Final = 4  # fields of a behavior: when it was, what, where
 
 Event = dict[str, Any]
@@ -464,7 +457,7 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
             ],
             scores=sums.tally.scores(_FIGURES),
             kept={name: measures.mean_of(shares) for name, shares in sums.tally.kept.items() if shares},
-            types=[{"a": a, "b": b, "behaviors": count} for (a, b), count in most_first[:_TYPES]],
+            types=[{"a": a, "b": b, "behaviors": count} for (a, b), count in most_first[:50]],
             most_different=tuple(
                 _side_by_side(Pair.of(ours, theirs, user_id), facts[0])
                 for _difference, user_id in different[:most]
@@ -476,16 +469,15 @@ class Pair(NamedTuple):
     """A user's events and journeys in both runs. They point into `log`, which has the behaviors of either run, and each run `own` ones."""
 
     log: UserLog
-    own: tuple[Sequence[int], Sequence[int]]
-    events: tuple[list[Event], list[Event]]
-    journeys: tuple[list[Event], list[Event]]
+    own: Sequence[Sequence[int]]
+    events: Sequence[list[Event]]
+    journeys: Sequence[list[Event]]
 
     @classmethod
     def of(cls, first: Ledger, second: Ledger, user_id: str) -> Self:
         """Read a user. Where the behaviors are not the same in both, `log` has all of them in order of time."""
         logs = first.log(user_id), second.log(user_id)
-        made = store.made_of(first, user_id), store.made_of(second, user_id)
-        events, journeys = (made[0].events, made[1].events), (made[0].journeys, made[1].journeys)
+        events, journeys = zip(made_of(first, user_id), made_of(second, user_id), strict=True)
         said = ([behavior[:_SAID] for behavior in log.behaviors] for log in logs)
         if next(said) == next(said):
             places = range(len(logs[0].behaviors))
@@ -498,19 +490,18 @@ class Pair(NamedTuple):
         in_order = sorted(behaviors, key=lambda row: row[0][0])
         place_of = {row: place for place, row in enumerate(in_order)}
         merged = UserLog(user_id, tuple(behaviors[row] for row in in_order), logs[0].profile)
-        ours, theirs = ([place_of[row] for row in side] for side in rows)
-        moved = (
-            [event | {"behaviors": [own[index] for index in event["behaviors"]]} for event in found]
-            for own, found in zip((ours, theirs), events, strict=True)
-        )
-        return cls(merged, (ours, theirs), (next(moved), next(moved)), journeys)
+        own = [[place_of[row] for row in side] for side in rows]
+        moved = [
+            [event | {"behaviors": [places[index] for index in event["behaviors"]]} for event in found]
+            for places, found in zip(own, events, strict=True)
+        ]
+        return cls(merged, own, moved, journeys)
 
-    def groups(self) -> tuple[list[Group], list[Group]]:
+    def groups(self) -> list[list[Group]]:
         """Return the events of both runs as groups of the behaviors in common."""
-        before, after = map(measures.groups_of, self.events, self.journeys)
-        return before, after
+        return list(map(measures.groups_of, self.events, self.journeys))
 
-    def unequal(self) -> tuple[frozenset[int], frozenset[int]]:
+    def unequal(self) -> list[list[int]]:
         """Return the positions of events without an equal one: the same labels, behaviors, and kind of journey, if in one."""
         # without what may differ between equal ones: the id of a journey, and doubt
         sides = [
@@ -518,10 +509,7 @@ class Pair(NamedTuple):
             for side in self.groups()
         ]
         both = set(sides[0]).intersection(sides[1])
-        first, second = (
-            frozenset(place for place, each in enumerate(side) if each not in both) for side in sides
-        )
-        return first, second
+        return [[place for place, each in enumerate(side) if each not in both] for side in sides]
 
 
 def _numbered(things: Iterable[Any]) -> Iterator[tuple[Any, int]]:
@@ -564,7 +552,7 @@ class _PairSums:
 
 
 def _side_by_side(pair: Pair, facts: Mapping[str, Any]) -> UserPair:
-    sides = map(Side, pair.events, pair.journeys, map(sorted, pair.unequal()))
+    sides = map(Side, pair.events, pair.journeys, pair.unequal())
     days, lines = zip(*lines_of(pair.log, facts), strict=True)
     before, after = pair.groups()
     sums = Compared(after, before, range(len(lines))).agreement()
