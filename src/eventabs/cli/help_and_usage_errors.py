@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 
 from eventabs import interface_language as language
 from eventabs.config import find_config, read_toml
-from eventabs.errors_and_exit_codes import ConfigError, UsageError
+from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import gettext as _
 
 _EXTRA = "Got unexpected extra argument(s) "
@@ -25,11 +25,11 @@ class _Page:
     """A help page that is all in one language, and cuts nothing away. A mixin of typer's commands and groups."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  typer keeps the type to itself
-        """Take the arguments apart. Raises UsageError for a flag that is followed by a truth value."""
+        """Take the arguments apart; refuse a flag that is followed by a truth value."""
         flags = {name for each in self.params for name in each.opts if getattr(each, "is_flag", False)}  # type: ignore[attr-defined]
         for flag, value in pairwise(args):
             if flag in flags and value.lower() in ("true", "false", "yes", "no", "on", "off", "1", "0"):
-                raise UsageError(_see_help(_("{option} takes no value").format(option=flag), ctx))
+                ctx.fail(_("{option} takes no value").format(option=flag))
         rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         return rest
 
@@ -48,8 +48,7 @@ class _Page:
         parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for parameter in parameters:
             parameter.secondary_opts = []  # a flag has no opposite, such as --no-quiet
-            if parameter.name in own:
-                parameter.help = own[parameter.name]
+            parameter.help = own.get(parameter.name, parameter.help)
             if getattr(parameter, "is_flag", False):
                 parameter.metavar = ""  # typer shows <bool>, as if a flag took a value
         return parameters
@@ -83,40 +82,32 @@ class Group(_Page, TyperGroup):
 def explained(error: TyperException) -> str:
     """Say a usage error in one line, with the next step."""
     context = getattr(error, "ctx", None)
-    if not isinstance(error, BadParameter):
-        what = _wrong_usage(error)
-    else:
-        name = error.param.get_error_hint() if error.param else ""
+    option = getattr(error, "option_name", None)
+    if isinstance(error, BadParameter):
         parameter: Any = error.param  # typer shows the type of a parameter on its help page only
-        expected = parameter.display_type_rich(ctx=error.ctx) if parameter else ""
+        name, expected = parameter.get_error_hint(), parameter.display_type_rich(ctx=error.ctx)
         if getattr(parameter, "min", None) is not None:
             expected = _("a number of at least {least}").format(least=parameter.min)
         what = _("wrong value for {name}; it takes {expected}").format(name=name, expected=expected)
         if hasattr(error, "param_type"):
             what = _("{name} is missing").format(name=name)
-    return what if context is None else _see_help(what, context)
-
-
-def _see_help(what: str, context: Any) -> str:  # noqa: ANN401  typer keeps the type to itself
-    return _("{what}; see: {command} --help").format(what=what, command=context.command_path)
-
-
-def _wrong_usage(error: TyperException) -> str:
-    option = getattr(error, "option_name", None)
-    if option is None:
-        if error.message.startswith(_EXTRA):
-            extra = error.message.removeprefix(_EXTRA).strip("()")
-            return _("too many arguments: {extra}").format(extra=extra)
-        return error.format_message().rstrip(".。")
-    if hasattr(error, "possibilities"):
+    elif error.message.startswith(_EXTRA):
+        extra = error.message.removeprefix(_EXTRA).strip("()")
+        what = _("too many arguments: {extra}").format(extra=extra)
+    elif option is None:
+        what = error.format_message().rstrip(".。")
+    elif hasattr(error, "possibilities"):
         what = _("no such option: {option}").format(option=option)
         if error.possibilities:
             alike = ", ".join(sorted(error.possibilities))
             what = _("{what} (perhaps {alike})").format(what=what, alike=alike)
+    elif "does not take a value" in error.message:  # the error has neither the command nor the option itself
+        what = _("{option} takes no value").format(option=option)
+    else:
+        what = _("{option} needs a value").format(option=option)
+    if context is None:
         return what
-    if "does not take a value" in error.message:  # the error has neither the command nor the option itself
-        return _("{option} takes no value").format(option=option)
-    return _("{option} needs a value").format(option=option)
+    return _("{what}; see: {command} --help").format(what=what, command=context.command_path)
 
 
 def choose_language() -> None:
