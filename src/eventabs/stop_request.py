@@ -55,21 +55,10 @@ class Stop:
 
 
 INTERRUPTED = 130
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def handle_signals(handler: Callable[[int, FrameType | None], object] | signal.Handlers) -> None:
     """Let each signal do something else from now on; an ignored SIGHUP stays ignored, as nohup wants it."""
-    for number in _SIGNALS:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
-
-
-@contextmanager
-def stop_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """While a run works: each signal requests a stop, however often one comes."""
-    handle_signals(lambda _number, _frame: stop())
-    try:
-        yield
-    finally:
-        handle_signals(signal.SIG_IGN)

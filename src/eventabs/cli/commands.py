@@ -40,7 +40,7 @@ from eventabs.errors_and_exit_codes import EventabsError, InputError, UsageError
 from eventabs.interface_language import LANGUAGES, active, gettext as _
 from eventabs.object_stores import public_address
 from eventabs.setting_choices import ExportFormat, TraceCases
-from eventabs.stop_request import INTERRUPTED, Stop, StopRequested, handle_signals, stop_on_signals
+from eventabs.stop_request import INTERRUPTED, Stop, StopRequested, handle_signals
 from eventabs.views import print_bytes, print_error, print_json, print_line, stderr_console, stdout_console
 
 __all__ = ["app", "main"]
@@ -184,13 +184,15 @@ def _finished(work: _Work) -> "runs.RunState":
     import asyncio  # noqa: PLC0415  help pages need no event loop
 
     stop = Stop()
-    with stop_on_signals(stop.request):
-        try:
-            return asyncio.run(work(stop=stop)).summary
-        except eventabs.RunStoppedError as error:
-            return error.run.summary
-        except StopRequested:  # before anything had begun
-            raise KeyboardInterrupt from None
+    handle_signals(lambda _number, _frame: stop.request())  # however often one comes
+    try:
+        return asyncio.run(work(stop=stop)).summary
+    except eventabs.RunStoppedError as error:
+        return error.run.summary
+    except StopRequested:  # before anything had begun
+        raise KeyboardInterrupt from None
+    finally:
+        handle_signals(signal.SIG_IGN)
 
 
 @contextmanager
