@@ -154,7 +154,7 @@ def command(shows: str = "") -> Callable[[Callable[..., None]], Any]:
 
         @wraps(function)
         def flat(**values: Any) -> None:  # noqa: ANN401  whatever the options hold
-            del values["lang"]
+            values.pop("lang", None)  # a command that calls another gives none
             if of_shown:
                 values["shown"] = ShownFlags(*(values.pop(each.name) for each in flags))
             if of_settings:

@@ -494,16 +494,12 @@ def diff(
     json: bool = JSON,
 ) -> None:
     """Compare two runs of the same export: prompts, models or vocabularies. Calls nobody."""
-    _show(first, second, users=users, output=output, as_json=json)
-
-
-def _show(first: Path, second: Path, *, users: int | None, output: Path | None, as_json: bool) -> None:
     comparison = quality.compare(first, second, most=20 if users is None else users)
     if output:
         views.write_report(views.render_comparison_page(comparison), output)
     render = partial(views.render_comparison, most=3 if users is None else users)
-    _tell(comparison, views.comparison_json, render, as_json=as_json)
-    if output and not as_json:
+    _tell(comparison, views.comparison_json, render, as_json=json)
+    if output and not json:
         print_line(stdout_console(), str(output))
 
 
@@ -532,7 +528,7 @@ def audit(
     summary = _asked(plan, invocation, shown, yes=yes)
     code = _exit_code(summary) if summary else 0
     if summary is None or summary.done:
-        _show(checkpoint, plan.arms[0].path, users=users, output=output, as_json=shown.json)
+        diff(first=checkpoint, second=plan.arms[0].path, users=users, output=output, json=shown.json)
     elif shown.json:
         print_json(views.summary_json(summary))
     raise typer.Exit(code)
