@@ -31,17 +31,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-INPUTS = typer.Argument(
-    None,
-    metavar="INPUT",
-    help=_("Exports: files, folders, globs or addresses (s3, gs, az, https); - is standard input."),
-)
-CHECKPOINT = typer.Argument(..., metavar="CHECKPOINT", help=_("A run directory or its checkpoint.json."))
-
+# panels of the help pages
 INPUT, MODEL, BUDGET = _("Input"), _("Model"), _("Budget")
-PACE, MACHINES = _("Pace and limits"), _("Many machines")
-
-SHOWN = _("What is shown")
+PACE, MACHINES, SHOWN = _("Pace and limits"), _("Many machines"), _("What is shown")
 
 
 def option(text: str, default: Any = None, *names: str, **look: Any) -> Any:  # noqa: ANN401  of typer
@@ -95,13 +87,9 @@ _FLAGS: dict[str, tuple[str, str, Any, str]] = {
     "engine": (MACHINES, "cluster", Engine, _("ray: the machines of a Ray cluster make the calls.")),
     "ray_address": (MACHINES, "cluster", str, _("auto: the cluster of this machine; or host:port.")),
 }
-_OTHER_KEYS = {"columns": "header", "compaction": "level"}  # flags that are not named as their setting
-SET_BY_FLAGS = {
-    flag: (table, _OTHER_KEYS.get(flag, flag)) for flag, (_panel, table, *_rest) in _FLAGS.items()
-}
-
-
-_CONFIG = option("Config file (TOML). Else $EVENTABS_CONFIG, else ./eventabs.toml.")
+SET_BY_FLAGS = {flag: (table, flag) for flag, (_panel, table, *_rest) in _FLAGS.items()}
+# these are not named as their setting
+SET_BY_FLAGS |= {"columns": ("input", "header"), "compaction": ("compaction", "level")}
 
 
 def flag_name(option: str) -> str:
@@ -112,6 +100,7 @@ def flag_name(option: str) -> str:
 # settled before the command line is parsed, see help_and_usage_errors.py; here it is checked and has its place on the help pages
 _Lang = Literal["en", "zh", "auto"] | None
 _LANG = of_view("Language of messages.")
+_CONFIG = option("Config file (TOML). Else $EVENTABS_CONFIG, else ./eventabs.toml.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +111,6 @@ class ShownFlags:
     quiet: bool = flag("Only errors and the end.", "--quiet", "-q", rich_help_panel=SHOWN)
     verbose: bool = flag("Every batch and every retry.", "--verbose", "-v", rich_help_panel=SHOWN)
     json: bool = flag("One JSON object on standard output at the end.", rich_help_panel=SHOWN)
-
-
-JSON = flag("JSON on standard output.", rich_help_panel=SHOWN)
 
 
 def command(shows: str = "") -> Callable[[Callable[..., None]], Any]:

@@ -19,9 +19,6 @@ import eventabs
 # rooms load what is looked up in them
 from eventabs import config, providers, quality, runs, store, views
 from eventabs.cli.app_options_and_streams import (
-    CHECKPOINT,
-    INPUTS,
-    JSON,
     SET_BY_FLAGS,
     SHOWN,
     OutputGoneError,
@@ -48,6 +45,13 @@ __all__ = ["app", "main"]
 _OF_A_RUN = "profiles user timezone limit preset model base_url provider detail mode concurrency max_cost"
 _Work = Callable[..., Coroutine[None, None, "eventabs.Run"]]
 
+INPUTS = typer.Argument(
+    None,
+    metavar="INPUT",
+    help=_("Exports: files, folders, globs or addresses (s3, gs, az, https); - is standard input."),
+)
+CHECKPOINT = typer.Argument(..., metavar="CHECKPOINT", help=_("A run directory or its checkpoint.json."))
+JSON = flag("JSON on standard output.", rich_help_panel=SHOWN)
 PROGRESS_PORT = of_view("Answer progress over HTTP at this port, on this machine only; 0: any that is free.")
 EXTEND = option("Take the exports into this run, as extend does.", metavar="CHECKPOINT")
 RETRY_FAILED = flag("Ask about failed users once more.")
@@ -226,9 +230,6 @@ def _exit_code(summary: "runs.RunState") -> int:
     return codes.get(summary.status, 1)
 
 
-_STDOUT = Path("-")
-
-
 @command()
 def init(
     preset: str | None = of_model("Known endpoint, such as deepseek, qwen or vllm."),
@@ -240,6 +241,7 @@ def init(
     rules: bool = flag("Write the built-in rules instead, to be changed and named in rules.file.", "--rules"),
 ) -> None:
     """Write a config file: settings, their defaults and what they are for; or the rules."""
+    stdout = Path("-")
     if rules:
         if preset or model or all_settings:
             raise UsageError(_("--rules writes the rules alone; leave out the other flags"))
@@ -247,7 +249,7 @@ def init(
         text = providers.shipped_rules()
         steps = [_('change it, then name it in eventabs.toml: [rules] file = "{path}"').format(path=output)]
     else:
-        if preset is None and output != _STDOUT and sys.stdin.isatty() and sys.stderr.isatty():
+        if preset is None and output != stdout and sys.stdin.isatty() and sys.stderr.isatty():
             preset = _asked_preset()
         known = providers.load_preset(preset) if preset else None
         model = model or (known.suggested_model if known else "")
@@ -260,7 +262,7 @@ def init(
         if known:
             steps.append(_("try the endpoint: eventabs check"))
         steps.append(_("see what a run would take: eventabs estimate INPUT"))
-    if output == _STDOUT:
+    if output == stdout:
         print_bytes(text.encode())
         return
     try:
@@ -295,8 +297,7 @@ def check(
     """Check the config, the key, the endpoint, and how many rows an answer keeps; for some 35,000 tokens at most."""
     silent = nullcontext(lambda _finding: None)
     with silent if json else views.showing_findings(stdout_console(), quiet=quiet) as on_finding:
-        settings, file = invocation.flags, invocation.config
-        report = eventabs.check(settings=settings, config=file, on_finding=on_finding)
+        report = eventabs.check(settings=invocation.flags, config=invocation.config, on_finding=on_finding)
     _tell(report, views.check_json, views.render_verdict, as_json=json)
     raise typer.Exit(report.exit_code)
 
@@ -571,8 +572,7 @@ def _asked(
     if not shown.quiet:
         print_line(stderr_console(), views.announcement(plan))
     limits = invocation.flags.get("run", {})
-    is_limited = limits.get("max_cost") or limits.get("max_total_tokens")
-    if plan.endpoint.model and not (yes or is_limited):
+    if plan.endpoint.model and not (yes or limits.get("max_cost") or limits.get("max_total_tokens")):
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             message = _(
                 "nothing has been asked; confirm with --yes, or limit it with --max-cost or --max-total-tokens"
