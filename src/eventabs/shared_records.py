@@ -391,11 +391,6 @@ class Counts:
         return self.tiers or {STANDARD_TIER: {name: getattr(self, name) for name in TIER_COUNTS}}
 
     @property
-    def has_other_tiers(self) -> bool:
-        """Whether another than the ordinary tier served some calls."""
-        return any(tier != STANDARD_TIER for tier in self.tiers)
-
-    @property
     def events_per_user_day(self) -> float | None:
         """The events for each day on which a user did something; None before the first answer."""
         return ratio(self.events, self.user_days)

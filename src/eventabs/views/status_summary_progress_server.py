@@ -22,6 +22,7 @@ from eventabs.errors_and_exit_codes import UsageError
 from eventabs.inspection import Line, StoredCall, Table, UserView, batch_tables
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.runs import Fact, Progress, RunState, StateChanged
+from eventabs.shared_records import STANDARD_TIER
 from eventabs.store import RowsOfUser, UserRow
 from eventabs.views import words_and_figures as messages
 from eventabs.views.live_progress import ProgressPanel
@@ -84,8 +85,8 @@ def _shared_fields(state: RunState) -> dict[str, object]:
         "seconds": round(state.seconds, 3),
         "tiers": {
             tier: use | {"cost": rounded(state.tier_costs.get(tier), 6)}
-            for tier, use in state.by_tier.items()
-            if state.has_other_tiers  # else the ordinary one served all
+            for tier, use in state.tiers.items()
+            if state.tiers.keys() - {STANDARD_TIER}  # else the ordinary one served all
         },
     }
 

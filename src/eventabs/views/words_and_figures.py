@@ -497,8 +497,8 @@ def tokens(prompt: int, completion: int, cached: int = 0) -> str:
 
 def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> Iterator[str]:
     """Tell the calls and the cost of each tier, where another than the ordinary one served some."""
-    for tier, use in counts.by_tier.items():
-        if counts.has_other_tiers and use["calls"]:
+    for tier, use in counts.tiers.items():
+        if counts.tiers.keys() - {STANDARD_TIER} and use["calls"]:
             calls = ngettext("{count} call", "{count} calls", use["calls"])
             cost = costs.get(tier)
             template = _("tier {tier}: {calls}") if cost is None else _("tier {tier}: {calls}, {cost}")
