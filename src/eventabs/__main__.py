@@ -6,8 +6,6 @@ import os
 import re
 import sys
 
-_NEW_OBJECTS = 10_000  # until the youngest are searched for cycles: imports make many, the plan millions
-
 
 def main() -> None:
     """Settle the language before the command line, whose help texts are made on import, is loaded."""
@@ -15,7 +13,8 @@ def main() -> None:
 
     # nothing has to be put in order yet, and imports do not bear interruption
     handle_signals(lambda _number, _frame: os._exit(INTERRUPTED))
-    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
+    # new objects until the youngest are searched for cycles: imports make many, the plan millions
+    gc.set_threshold(10_000, *gc.get_threshold()[1:])
     try:
         from eventabs.cli.help_and_usage_errors import choose_language  # noqa: PLC0415
 

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from eventabs.check_before_run import CheckReport, OnFinding
 
 
-_SHOWN = 10  # records in a notebook
-
-
 class _Records(list[EventOrJourney]):
     """Lines of a file, as objects and as frames."""
 
@@ -50,7 +47,7 @@ class _Records(list[EventOrJourney]):
 
     def _repr_html_(self) -> str:
         """Return the first of them as a table, as notebooks show it."""
-        rows = [self._shown, *([_cell(each, name) for name in self._shown] for each in self[:_SHOWN])]
+        rows = [self._shown, *([_cell(each, name) for name in self._shown] for each in self[:10])]
         cells = ("".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows)
         table = "".join(f"<tr>{row}</tr>" for row in cells).replace("td>", "th>", 2 * len(self._shown))
         return f"<table>{table}</table><p>{escape(repr(self))}</p>"

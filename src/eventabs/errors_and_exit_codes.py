@@ -3,11 +3,9 @@
 import errno
 import re
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from eventabs.interface_language import gettext as _
-
-_POSITION: Final = re.compile(r"\(at line (\d+), column (\d+)\)$")
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of an OSError
 
@@ -141,7 +139,7 @@ def out_of_memory(error: Exception) -> StoppedError:
 
 def toml_fault(error: ValueError) -> str:
     """Return what tomllib's error means, with line and column, in the language in force."""
-    text, place = str(error), _POSITION.search(str(error))
+    text, place = str(error), re.search(r"\(at line (\d+), column (\d+)\)$", str(error))
     no_quote = ("Unterminated", "Illegal character", "Found invalid character", 'Expected "')
     meanings: Sequence[tuple[str | tuple[str, ...], str]] = (  # how messages begin, and what they mean
         ("Invalid value", _("this is no value; a text stands in quotes")),

@@ -212,21 +212,17 @@ def _batch_table(
     return Table(title, ("", *([_("run")] if len(runs) > 1 else []), _("users asked"), *shown), rows)
 
 
-_HEAD, _TAIL = 3_000, 600  # characters of a long reply that are shown; its end shows how it broke off
-
-_CAUSES = "SELECT reason, bad, users, failed FROM failure_causes ORDER BY failed DESC, bad DESC, reason"
-_EXAMPLES = """SELECT user_id, call_id, finish_reason, reply FROM bad_replies WHERE reason = ?
-    GROUP BY call_id ORDER BY max(failed) DESC, call_id LIMIT ?"""
-
-
 def failures(ledger: Ledger) -> Iterator[tuple[str, int, int, int, list[tuple[str, int, str, str, int]]]]:
     """Yield causes of failures, the worst first: bad answers, users that had one, those that failed in the end, examples."""
-    for reason, *numbers in ledger.rows(_CAUSES):
+    causes = "SELECT reason, bad, users, failed FROM failure_causes ORDER BY failed DESC, bad DESC, reason"
+    of_one = """SELECT user_id, call_id, finish_reason, reply FROM bad_replies WHERE reason = ?
+        GROUP BY call_id ORDER BY max(failed) DESC, call_id LIMIT 3"""
+    for reason, *numbers in ledger.rows(causes):
         # user, call, finish reason, reply, characters cut from it
         examples = list[tuple[str, int, str, str, int]]()
-        for user_id, call_id, finish_reason, blob in ledger.rows(_EXAMPLES, reason, 3):
+        for user_id, call_id, finish_reason, blob in ledger.rows(of_one, reason):
             text = store.unpack_text(blob)
-            left_out = max(0, len(text) - _HEAD - _TAIL)
-            shown = f"{text[:_HEAD]}\n […]\n{text[-_TAIL:]}" if left_out else text
+            left_out = max(0, len(text) - 3_600)  # of a long reply the end shows how it broke off
+            shown = f"{text[:3_000]}\n […]\n{text[-600:]}" if left_out else text
             examples.append((user_id, call_id, finish_reason, shown, left_out))
         yield reason, *numbers, examples
