@@ -152,6 +152,8 @@ def rows_of_table(path: Path, message: str) -> Iterator[tuple[int, dict[str, str
                     }
                     yield number, {key.strip().lower(): str(value).strip() for key, value in row.items()}
             return
+        if text.lower().startswith("sep="):  # which Excel itself leaves out
+            text = text.partition("\n")[2]
         head = text.partition("\n")[0]
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",\t;", key=head.count))
         names = [name.strip().lower() for name in next(reader, [])]
