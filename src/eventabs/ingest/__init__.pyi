@@ -3,6 +3,7 @@ from .columns_rows_and_warnings_shown import Description as Description, ReadRow
 from .files_archives_encodings import FileStamp as FileStamp, expand as expand
 from .input_settings import InputSettings as InputSettings
 from .normal_form import (
+    ALONE as ALONE,
     as_glob as as_glob,
     check_pattern as check_pattern,
     check_zone as check_zone,

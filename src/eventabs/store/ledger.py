@@ -49,9 +49,7 @@ from eventabs.shared_records import (
 from eventabs.store.run_directory_and_checkpoint import has_room, open_private, read_head, storage_error
 
 FORMAT = 4
-_PRIMARY_CODE = 0xFF
 _NO_SUCH = "no such "  # column, table or function
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SCHEMA, _VIEWS = (
     resources.files("eventabs.store").joinpath(name).read_text("utf-8")
     for name in ("schema.sql", "views.sql")
@@ -147,9 +145,10 @@ def damage_reported(path: Path) -> Iterator[None]:
     try:
         yield
     except (StoredValueError, sqlite3.DatabaseError) as error:
-        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary one
+        is_damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
         has_no_code = str(error).startswith((_NO_SUCH, "Could not decode to UTF-8"))
-        if not (isinstance(error, StoredValueError) or code in _DAMAGED or has_no_code):
+        if not (isinstance(error, StoredValueError) or is_damaged or has_no_code):
             raise
         message = _(
             "{path} is damaged; events.jsonl beside it has what was done. Keep a copy, and save what else is left"
@@ -321,22 +320,13 @@ class Ledger:
                 )
             self.add_parts(parts, rows=rows)
 
-    def add_parts(
-        self,
-        parts: Iterable[Piece],
-        *,
-        instead_of: Part | None = None,
-        attempts: int = 0,
-        max_peers: int = 0,
-        rows: str = "",
-    ) -> None:
+    def add_parts(self, parts: Iterable[Piece], *, instead_of: Part | None = None, rows: str = "") -> None:
         """Store parts that are to be asked about, maybe in the place of a pending one; `rows`: of one part, see `PlannedPart`."""
         if instead_of:
             self._db.execute("DELETE FROM parts WHERE user_id = ? AND first = ? AND last = ?", instead_of)
         self._db.executemany(
-            "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, attempts, max_peers, rows)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(*part, *size[:2], attempts, max_peers, rows) for part, size in parts],
+            "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, rows) VALUES (?, ?, ?, ?, ?, ?)",
+            [(*part, *size[:2], rows) for part, size in parts],
         )
 
     def logged_users(self) -> set[str]:
@@ -378,14 +368,13 @@ class Ledger:
             places = (index - part.first for index in indices)
             log = replace(log, behaviors=tuple(history[place] for place in places if place < len(history)))
         kept: Outcome | None = None
-        since, listed = 0, list[str]()
+        listed = list[str]()
         extended = before and self.rows(
             "SELECT since, last, kept, listed FROM extended WHERE user_id = ?", part.user_id
         )
-        if extended:
-            ((since, last, packed, named),) = extended
-            if packed is not None and (part.first, part.last) == (0, last):
-                kept, listed = unpack_outcome(part, None, packed), load_json(named)
+        ((since, last, packed, named),) = extended or [(0, 0, None, "")]
+        if rows and packed is not None and (part.first, part.last) == (0, last):
+            kept, listed = unpack_outcome(part, None, packed), load_json(named)
         found = before and self._db.execute(
             "SELECT reason, result FROM outcomes WHERE user_id = ? AND first = ? AND last = ? AND call_id < ? AND call_id > ?"
             " AND reason IN ('unplaced', 'minor') ORDER BY call_id",
@@ -393,7 +382,6 @@ class Ledger:
         )
         # the last one by its reason
         refused = {reason: unpack_outcome(part, reason, result) for reason, result in found or ()}
-        kept = kept if rows else None
         stays = refused.get("unplaced") or kept
         numbers = rows_in(ordinals) if ordinals else ()
         return AskedUser(
@@ -525,8 +513,9 @@ class Ledger:
     def _apply(self, call_id: int, changes: Iterable[PartChange]) -> None:
         for change in changes:
             if change.replaced_by:  # cut because its answer was too long: each piece is alone in its batch
-                pieces = change.replaced_by
-                self.add_parts(pieces, instead_of=change.part, attempts=change.attempts, max_peers=1)
+                self.add_parts(change.replaced_by, instead_of=change.part)
+                alone = PartChange(change.part, "pending", change.attempts, max_peers=1)
+                self._apply(call_id, [alone._replace(part=part) for part, _size in change.replaced_by])
                 continue
             state = zip(change._fields[1:6], change[1:6], strict=True)  # from `state` to `reason`
             values: dict[str, object] = {**dict(state), "call_id": call_id}
@@ -808,16 +797,14 @@ class LedgerWriter:
     def _commit(self, gathered: list[_Write]) -> None:
         try:
             with self._ledger.transaction():
-                results = [task(self._ledger) for task, _future in gathered]
+                done: list[_Result] = [(future, task(self._ledger), None) for task, future in gathered]
         except Exception as error:  # noqa: BLE001  every error belongs to the caller that waits
             if len(gathered) > 1:  # a paid reply must not be lost through the fault of another task
                 for write in gathered:
                     self._commit([write])
-            else:
-                self._loop.call_soon_threadsafe(_resolve, [(gathered[0][1], None, error)])
-        else:  # waking the loop costs a system call: one for all
-            done = [(future, result, None) for (_task, future), result in zip(gathered, results, strict=True)]
-            self._loop.call_soon_threadsafe(_resolve, done)
+                return
+            done = [(gathered[0][1], None, error)]
+        self._loop.call_soon_threadsafe(_resolve, done)  # waking the loop costs a system call: one for all
 
 
 def _resolve(results: Sequence[_Result]) -> None:

@@ -22,7 +22,7 @@ import duckdb
 import orjson
 
 from eventabs.errors_and_exit_codes import UsageError
-from eventabs.ingest import as_glob, errors_named, quoted
+from eventabs.ingest import ALONE, as_glob, errors_named, quoted
 from eventabs.interface_language import gettext as _
 from eventabs.object_stores import Address, Destination, is_address
 from eventabs.setting_choices import ExportFormat, TraceCases
@@ -148,19 +148,16 @@ def _copy(rows: Iterable[Row], types: Mapping[str, str], select: str, target: Pa
         file.writelines(map(_line, rows))
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in types.items())
     read = f"read_json({quoted(as_glob(str(lines)))}, format = 'newline_delimited', columns = {{{columns}}})"
-    with errors_named(str(lines)), duckdb.connect(config=_CONFIG) as connection:
+    config = {
+        **ALONE,
+        "memory_limit": "256MB",
+        "threads": 2,
+    }  # each thread holds the rows that it writes next
+    with errors_named(str(lines)), duckdb.connect(config=config) as connection:
         connection.execute(
             f"COPY (WITH written AS (FROM {read}) {select}) TO {quoted(str(target))} ({options})"
         )
     lines.unlink()
-
-
-_CONFIG: Final[dict[str, Any]] = {
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-    "memory_limit": "256MB",
-    "threads": 2,  # each holds the rows that it writes next
-}
 
 
 def write_sqlite(tables: Sequence[Table], ledger: Ledger, target: Path) -> None:

@@ -20,7 +20,6 @@ from eventabs.providers import Price
 from eventabs.shared_records import Counts, RunStatus
 
 _PRIVATE_DIRECTORY: Final = 0o700
-_A_FEW_BLOCKS: Final = 64 * 1024  # bytes; SQLite asks for 32 KB at a time
 _SQLITE_FULL, _SQLITE_IOERR, _PRIMARY_CODE = 13, 10, 0xFF  # as sqlite3.h has them
 _LEFTOVERS: Final = {  # of a run that was refused, or killed at birth, before it had a ledger
     *(".gitignore", ".gitignore.tmp", "run.lock", "run.log", "stdin.csv", "stdin.jsonl", "frame.parquet"),
@@ -101,10 +100,8 @@ class RunDirectory:
         try:
             with open(self.path / "run.lock", "rb", opener=open_private) as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # no lock, or no locks here, so no process can hold one
-            return False
+        except OSError as error:  # no lock, or no locks here: no process can hold one
+            return isinstance(error, BlockingIOError)
         return False
 
     @contextmanager
@@ -175,10 +172,9 @@ def storage_error(path: Path, error: Exception) -> StorageError:
         is_full = code == _SQLITE_FULL or (code == _SQLITE_IOERR and not has_room(path.parent))
     if is_full:
         return disk_full(path.parent, resumable=has_begun)
+    message = _("{path} cannot be written ({error}); mend it, and start again")
     if has_begun:
         message = _("{path} cannot be written ({error}); mend it, then run: eventabs resume {directory}")
-    else:
-        message = _("{path} cannot be written ({error}); mend it, and start again")
     return StorageError(
         message.format(path=path, error=getattr(error, "strerror", "") or error, directory=path.parent)
     )
@@ -186,10 +182,9 @@ def storage_error(path: Path, error: Exception) -> StorageError:
 
 def disk_full(folder: Path, *, resumable: bool) -> DiskFullError:
     """Return the error for a folder on a disk without room; `resumable`: it is the directory of a run that has begun."""
+    message = _("the disk of {folder} is full; make room there and start again")
     if resumable:
         message = _("the disk of {folder} is full; make room there, then run: eventabs resume {folder}")
-    else:
-        message = _("the disk of {folder} is full; make room there and start again")
     return DiskFullError(message.format(folder=folder))
 
 
@@ -199,7 +194,7 @@ def has_room(folder: Path) -> bool:
         disk = os.statvfs(folder)
     except OSError:
         return True
-    return disk.f_bavail * disk.f_frsize >= _A_FEW_BLOCKS
+    return disk.f_bavail * disk.f_frsize >= 64 * 1024  # bytes; SQLite asks for 32 KB at a time
 
 
 def open_private(path: Path | str, flags: int) -> int:
@@ -238,11 +233,10 @@ def _no_run(file: Path) -> RunDirectoryError:
     message = _(
         "{path} is a file, not a run; name the run directory, by default {run} in the folder where the run began"
     )
-    for each in (run, file.with_name(run.name)):
-        if RunDirectory(each).ledger.exists():
-            message = _("{path} is a file, not a run; name the run directory that was made from it, {run}")
-            run = each
-            break
+    made = [each for each in (run, file.with_name(run.name)) if RunDirectory(each).ledger.exists()]
+    if made:
+        message = _("{path} is a file, not a run; name the run directory that was made from it, {run}")
+    run = made[0] if made else run
     return RunDirectoryError(message.format(path=file, run=shlex.quote(str(run))))
 
 
