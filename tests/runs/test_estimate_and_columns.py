@@ -31,7 +31,7 @@ def with_settings(**sections: dict[str, Any]) -> Settings:
 
 
 def estimated(place: Place, **sections: dict[str, Any]) -> Estimate:
-    return estimate_run(with_settings(**sections), [str(place.export)])
+    return estimate_run(with_settings(**sections), [str(place.export)], print)
 
 
 def test_the_long_lines_are_counted_exactly(place: Place) -> None:
@@ -165,7 +165,7 @@ def test_the_first_request_is_shown_exactly_as_a_run_sends_it(
         "run": {"concurrency": 1},
         "budget": budget,
     }
-    request = first_request(Settings.model_validate(flags), [str(place.export)])
+    request = first_request(Settings.model_validate(flags), [str(place.export)], print)
     with place.begin(flags) as job:
         finish(job, resumed=False)
         (first,) = job.ledger.rows("SELECT messages, input_tokens FROM calls WHERE id = 1")
@@ -180,6 +180,7 @@ def test_the_first_batch_for_a_model_leaves_room_for_longer_answers(place: Place
                 {"llm": {"provider": provider, "model": "m"}, "budget": budget, "run": {"concurrency": 1}}
             ),
             [str(place.export)],
+            print,
         )
         for provider in ("rules", "openai")
     )
@@ -188,7 +189,7 @@ def test_the_first_batch_for_a_model_leaves_room_for_longer_answers(place: Place
 
 def test_standard_input_can_be_estimated(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(place.export.read_bytes())))
-    found, of_file = estimate_run(with_settings(), ["-"]), estimated(place)
+    found, of_file = estimate_run(with_settings(), ["-"], print), estimated(place)
     assert replace(found, described=of_file.described) == of_file
     assert found.described.read == of_file.described.read
 
@@ -197,7 +198,7 @@ def test_an_input_without_a_user_is_refused(place: Place) -> None:
     place.export.write_text('{"timestamp": "x", "user_id": "", "behavior_text": "y"}\n')
     for look in (estimate_run, first_request):
         with pytest.raises(InputError):
-            look(with_settings(), [str(place.export)])
+            look(with_settings(), [str(place.export)], print)
 
 
 def test_an_input_without_a_readable_behavior_has_no_first_request(place: Place) -> None:
@@ -205,7 +206,7 @@ def test_an_input_without_a_readable_behavior_has_no_first_request(place: Place)
     allowed: dict[str, Any] = {"input": {"max_rejects": 1}}
     assert estimated(place, **allowed).batches == 0
     with pytest.raises(UsageError, match="no behavior"):
-        first_request(with_settings(**allowed), [str(place.export)])
+        first_request(with_settings(**allowed), [str(place.export)], print)
 
 
 def test_what_dense_would_take_stands_beside_unless_it_is_in_force(place: Place) -> None:

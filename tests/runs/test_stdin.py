@@ -21,23 +21,31 @@ from eventabs.stop_request import Stop, StopRequested
         (b"", "stdin.csv"),
     ],
 )
-def test_standard_input_is_named_by_what_it_looks_like(tmp_path: Path, head: bytes, name: str) -> None:
-    path = Path(*copied([STDIN], tmp_path, Stop(), io.BytesIO(head)))
+def test_standard_input_is_named_by_what_it_looks_like(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: bytes, name: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(head)))
+    path = Path(*copied([STDIN], tmp_path, Stop()))
     assert path == tmp_path / name
     assert path.read_bytes() == head
 
 
-def test_a_stream_that_sends_nothing_does_not_hold_up_a_stop(tmp_path: Path) -> None:
+def test_a_stream_that_sends_nothing_does_not_hold_up_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reader, writer = os.pipe()
     stop = Stop()
     threading.Timer(0.05, stop.request).start()
-    with os.fdopen(reader, "rb") as silent, os.fdopen(writer, "wb"), pytest.raises(StopRequested):
-        copied([STDIN], tmp_path, stop, silent)
+    with os.fdopen(reader) as silent, os.fdopen(writer, "wb"):
+        monkeypatch.setattr("sys.stdin", silent)
+        with pytest.raises(StopRequested):
+            copied([STDIN], tmp_path, stop)
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "eventabs.runs.intake.open_private", lambda _path, _flags: os.open("/dev/full", os.O_WRONLY)
     )
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a" * 100_000)))
     with pytest.raises(StorageError, match="is full"):
-        copied([STDIN], tmp_path, Stop(), io.BytesIO(b"a" * 100_000))
+        copied([STDIN], tmp_path, Stop())

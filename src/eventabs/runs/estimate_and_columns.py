@@ -106,9 +106,7 @@ def _tier(settings: Settings) -> str:
     return BATCH_TIER if settings.run.mode == "batch" else settings.llm.tier
 
 
-def estimate_run(
-    settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
-) -> Estimate:
+def estimate_run(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> Estimate:
     """Plan a run of the input. Raises UsageError for input that cannot be read."""
     counter, counts, tokens_long = TokenCounter(settings.prompt.tokenizer), list[int](), 0
     at_dense, dense_parts, of_sampled = None, list[PlannedPart](), list[int]()
@@ -191,9 +189,7 @@ def describe_input(settings: Settings, paths: Sequence[str]) -> InputDescription
         return intake.describe_export(export, settings, built.prompt_language_of(settings, sample))
 
 
-def first_request(
-    settings: Settings, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
-) -> Request:
+def first_request(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> Request:
     """Return the first request of the plan, exactly as it would be sent."""
     with opened_export(settings, paths, on_copy) as export:
         builder, limits = _prepared(settings, export)[1](settings.compaction.level)
@@ -202,8 +198,7 @@ def first_request(
         parts = [PlannedPart(*each) for of_group in measured for each in of_group]
         batches = built.plan_batches(parts, limits, settings).batches
         if not batches:
-            message = _("the input holds no behavior that could be read; see: eventabs estimate")
-            raise UsageError(message)
+            raise UsageError(_("the input holds no behavior that could be read; see: eventabs estimate"))
         wanted = [planned.part for planned in batches[0].parts]
         users = {part.user_id for part in wanted}
         found = {log.user_id: log for log in export.user_logs() if log.user_id in users}
@@ -314,7 +309,7 @@ class ExtensionEstimate(ExtensionCounts, Use):
 
 
 def estimate_extension(
-    invocation: Invocation, named: Path, paths: Sequence[str], on_copy: OnCopy = lambda _copying: None
+    invocation: Invocation, named: Path, paths: Sequence[str], on_copy: OnCopy
 ) -> ExtensionEstimate:
     """Plan the extension of a run. Raises UsageError."""
     directory = RunDirectory.find(named)

@@ -84,7 +84,9 @@ def _unshared(
     last ones are missing.
     """
     known = range(bisect_left(log, window.first, key=_INSTANT), bisect_right(log, window.last, key=_INSTANT))
-    here, there = (list(map(_identity, side)) for side in (log[known.start : known.stop], export))
+    sides = log[known.start : known.stop], export
+    # the moment, what, where and how long: not the file, which every export has anew
+    here, there = ([(each.start.utcoffset(), *each[:5]) for each in side] for side in sides)
     if here == there:
         return [], [], known
     new = [export[place] for place in _surplus(there, here)]
@@ -98,12 +100,6 @@ def _surplus(these: Iterable[Hashable], others: Iterable[Hashable]) -> Iterator[
         left[each] -= 1
         if left[each] < 0:
             yield place
-
-
-def _identity(behavior: Behavior) -> Hashable:
-    # the moment, what, where and how long: not the file, which every export has anew
-    offset = behavior.start.utcoffset()
-    return behavior[:5] if offset is None else (offset, *behavior[:5])
 
 
 def compared(
@@ -219,18 +215,12 @@ _WORD: Final = re.compile(r"\w+")
 class GrownLog(NamedTuple):
     """A log with what was added to it, without what was removed.
 
-    `places`: the index of each behavior of the old log, or _GONE; `ordinals`: the lasting numbers, and the next one that is free.
+    `places`: the index of each behavior of the old log, or _GONE; `ordinals`: as the ledger has them.
     """
 
     log: UserLog
     places: Sequence[int]
-    ordinals: list[int]
-
-    @property
-    def stored(self) -> tuple[UserLog, str | None]:
-        """The log and its ordinals as the ledger has them."""
-        usual = self.ordinals == list(range(len(self.log.behaviors) + 1))
-        return self.log, None if usual else row_ranges(self.ordinals)
+    ordinals: str | None
 
 
 def grown(change: UserChange) -> GrownLog:
@@ -252,7 +242,8 @@ def grown(change: UserChange) -> GrownLog:
         behaviors.append(behavior)
     profile = change.seen.profile or (change.known.profile if change.known else ())
     log = UserLog(change.seen.user_id, tuple(behaviors), profile)
-    return GrownLog(log, places, [*ordinals, following])
+    is_usual = [*ordinals, following] == list(range(len(behaviors) + 1))
+    return GrownLog(log, places, None if is_usual else row_ranges([*ordinals, following]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +273,7 @@ class Planner:
         new = grown(change)
         outcome = store.known_outcome(self.ledger, new.log.user_id) if known else None
         if outcome is None or not new.log.behaviors:  # a user without an answer is asked about whole
-            return ExtendedUser(*new.stored, measure_parts(new.log, self.builder, self.limits))
+            return ExtendedUser(new.log, new.ordinals, measure_parts(new.log, self.builder, self.limits))
         old = known.behaviors if known else ()
         days = {behavior.day for behavior in change.added} | {old[index].day for index in change.removed}
         # and those on which an event lies that has rows on these
@@ -295,14 +286,15 @@ class Planner:
         self.counts.update(reopened_behaviors=len(again), reopened_days=len(days_again))
         kept = _kept(outcome, new.places, asked, len(new.log.behaviors) - 1)
         if not asked:  # all rows of the days that were touched are gone
-            return ExtendedUser(*new.stored, (), kept=self._settled(kept))
+            return ExtendedUser(new.log, new.ordinals, (), kept=self._settled(kept))
         listed, context = self._context(outcome, kept, new, asked)
         for rows, journeys in ((sorted(asked | context), listed), (sorted(asked), ())):
             log = replace(new.log, behaviors=tuple(new.log.behaviors[row] for row in rows))
             output = self.builder.expected_tokens(len(asked))
             size = self.builder.measure(store.shown(log, rows, kept, journeys))._replace(output_tokens=output)
             if self.limits.hold(size):
-                return ExtendedUser(*new.stored, [(kept.part, size)], row_ranges(rows), kept, journeys)
+                asked_about = [(kept.part, size)]
+                return ExtendedUser(new.log, new.ordinals, asked_about, row_ranges(rows), kept, journeys)
         return self._with_tail(new, kept, min(asked))
 
     def _context(
@@ -348,9 +340,9 @@ class Planner:
         tail = log_of_part(new.log, Part(user_id, first, last))
         parts = measure_parts(tail, self.builder, self.limits, start=first)
         if not first:
-            return ExtendedUser(*new.stored, parts)
+            return ExtendedUser(new.log, new.ordinals, parts)
         stays = _kept(kept, range(last + 1), set(range(first, last + 1)), first - 1)
-        return ExtendedUser(*new.stored, parts, kept=self._settled(stays))
+        return ExtendedUser(new.log, new.ordinals, parts, kept=self._settled(stays))
 
     def _settled(self, outcome: Outcome) -> Outcome:
         """Return an outcome whose journeys are what their events make of them."""
@@ -384,7 +376,6 @@ def _kept(outcome: Outcome, places: Sequence[int], asked: set[int], last: int) -
 
 # How an export is taken in.
 
-_LISTED: Final = ("changed", "gone", "too_late")  # in changes.jsonl
 NOTHING_NEW: Final = "nothing_new"  # of this process alone: the run knew all of the export
 _USED = "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) FROM calls WHERE id > ?"
 
@@ -425,8 +416,7 @@ def begin_extension(run: RunContext, paths: Sequence[str], *, accepted: bool, st
     """
     refuse_unextendable(run.facts, run.ledger, run.directory.path)
     if run.most_users:
-        message = _("an extension takes all users of an export; leave out --limit")
-        raise UsageError(message)
+        raise UsageError(_("an extension takes all users of an export; leave out --limit"))
     named = intake.input_paths(paths, run.settings)
     pending, stored = run.facts.get("extending"), intake.stored_paths(named)
     if pending and pending["paths"] != stored:
@@ -495,7 +485,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     else:
         run.remember(extending=None)
         run.facts[NOTHING_NEW] = was_completed  # else the same extension goes on
-    if not any(planner.counts[f"{change}_behaviors"] for change in _LISTED):
+    if not any(planner.counts[f"{listed}_behaviors"] for listed in ("changed", "gone", "too_late")):
         run.directory.changes.unlink(missing_ok=True)
     told = Extended(**planner.counts, lateness=section.lateness, listed=str(run.directory.changes))
     return [described.read, *described.notes(), told]

@@ -72,18 +72,16 @@ _COUNTED = (
     *("skipped_lines", "non_behaviors", "other_rows"),
 )
 _MOST_ACTIONS = 100  # the actions of an export may be as many as its rows
-_READ = (*_COUNTED, "users", "behaviors", "reasons", "compared", "not_compared")
 
 
 def describe_export(export: Export, settings: Settings, language: Language = "en") -> InputDescription:
     """Describe an open export. `language`: the prompt's."""
     found = export.description
     compactor = Compactor(language, settings.compaction.strip)
-    read = InputRead(
-        files=len(export.files),
-        encodings=tuple(sorted({*export.encodings.values()} - {"utf-8", ""})),  # "": Parquet has none
-        **{name: getattr(export, name) for name in _READ},
-    )
+    names = (*_COUNTED, "users", "behaviors", "reasons", "compared", "not_compared")
+    encodings = tuple(sorted({*export.encodings.values()} - {"utf-8", ""}))  # "": Parquet has none
+    counted: dict[str, Any] = {name: getattr(export, name) for name in names}
+    read = InputRead(files=len(export.files), encodings=encodings, **counted)
     rows = []
     for row in found.rows:
         block = "".join(compactor.block("", UserLog(row.user_id, (row.behavior,))))
@@ -122,16 +120,13 @@ def other_reading(run: RunContext, changed: str, *, accepted: bool) -> tuple[Not
 STDIN = "-"
 _COPIES = ("stdin.csv", "stdin.jsonl", "frame.parquet")
 _HEAD = 4096
-_CHUNK = 1 << 20
-_LOOK_SECONDS = 0.2  # between looks at a requested stop
 
 
 def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
     """Return what to read, each once: what the command line names, else the config. Raises UsageError where that is nothing or not there."""
     named = list(dict.fromkeys(paths or settings.input.paths))
     if not named:
-        message = _("no input is named; give files, or set input.paths in the config")
-        raise UsageError(message)
+        raise UsageError(_("no input is named; give files, or set input.paths in the config"))
     for path in named:
         with suppress(OSError, ValueError):  # a name that the system does not take
             place = Path(path).parent if Path(path).name == "checkpoint.json" else Path(path)
@@ -142,16 +137,14 @@ def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
     return named
 
 
-def copied(
-    named: Sequence[str], directory: Path, stop: Stop, stream: BufferedIOBase | None = None
-) -> list[str]:
+def copied(named: Sequence[str], directory: Path, stop: Stop) -> list[str]:
     """Return the paths to read; a table in memory or standard input is copied into `directory`. Raises InputError, StorageError, StopRequested."""
     if STDIN not in named:
         return list(named)
     given = named[named.index(STDIN)]
     head, chunks = b"", iter([b""])
     if not isinstance(given, Frame):
-        chunks = _chunks(stream or cast("BufferedIOBase", sys.stdin.buffer), stop)
+        chunks = _chunks(cast("BufferedIOBase", sys.stdin.buffer), stop)
         while len(head) < _HEAD and (chunk := next(chunks, b"")):
             head += chunk
     looks_like_json = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
@@ -174,10 +167,9 @@ def _chunks(stream: BufferedIOBase, stop: Stop) -> Iterator[bytes]:
     while True:
         stop.check()
         with suppress(UnsupportedOperation):  # no file of the system, so nothing to wait for
-            if not select.select([stream], [], [], _LOOK_SECONDS)[0]:
+            if not select.select([stream], [], [], 0.2)[0]:  # seconds between looks at a requested stop
                 continue
-        chunk = stream.read1(_CHUNK)
-        if not chunk:
+        if not (chunk := stream.read1(1 << 20)):
             return
         yield chunk
 
@@ -189,7 +181,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
     """Read the input into the ledger, unless that has been done, and return what was found. Raises UsageError and StopRequested."""
     settings = run.settings
     if run.facts.get("input_complete"):  # files that are gone since are not needed any more
-        gone = tuple(stamp.path for stamp in _stamps(run) if not Path(stamp.path).exists())
+        gone = tuple(path for path, *_stamp in run.facts.get("input_stamps", ()) if not Path(path).exists())
         return [InputGone(gone)] if gone else []
     with opened_input(run, run.facts["paths"], stop) as export:
         before = run.facts.get("input", {}).get("fingerprint", export.fingerprint)
@@ -283,7 +275,8 @@ def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
             "all users are read: too late for --limit; bound the whole run with --max-cost or --max-total-tokens"
         )
         raise UsageError(message)
-    pairs = [(stamp, stamp.now()) for stamp in _stamps(run)]  # a file that is gone has not changed
+    stamps = [FileStamp(*stamp) for stamp in run.facts.get("input_stamps", ())]
+    pairs = [(stamp, stamp.now()) for stamp in stamps]  # a file that is gone has not changed
     changed = [old.path for old, new in pairs if new is not None and new.sha256 != old.sha256]
     if changed and not accepted:
         message = _(
@@ -293,10 +286,6 @@ def refuse_changed_input(run: RunContext, *, accepted: bool) -> None:
         raise RunDirectoryError(message.format(paths=", ".join(changed)))
     if any(new != old for old, new in pairs):  # so that the content is read, and a change refused, only once
         run.remember(input_stamps=[list(new or old) for old, new in pairs])
-
-
-def _stamps(run: RunContext) -> list[FileStamp]:
-    return [FileStamp(*stamp) for stamp in run.facts.get("input_stamps", ())]
 
 
 @contextmanager
@@ -353,10 +342,8 @@ def _refusal(export: Export, settings: InputSettings) -> str:
     if export.shard:  # rows without a user are a share of those of all shards
         without_user = export.rows_without_user
         own = 0 if export.shard.index else without_user
-        all_rows = export.rows + export.other_rows
-        shares = [(export.rejected_rows - own, export.rows - own)]
-        if not (settings.strict and export.shard.index):  # one is enough to name it: the first
-            shares.append((without_user, all_rows))
+        of_all = (without_user, export.rows + export.other_rows)
+        shares = [(export.rejected_rows - own, export.rows - own), of_all]
     for rejected, rows in shares:
         if rejected > settings.most_rejects * rows:
             message = _(

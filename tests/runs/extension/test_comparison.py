@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from eventabs.runs.extension import GrownLog, UserChange, Window, compared, grown
-from eventabs.shared_records import Behavior, UserLog, row_ranges
+from eventabs.shared_records import Behavior, UserLog, row_ranges, rows_in
 
 START = datetime(2026, 3, 1)  # noqa: DTZ001  exports hold wall times
 EPOCH = int((START - datetime(1970, 1, 1)).total_seconds())  # noqa: DTZ001
@@ -101,10 +101,11 @@ def test_places_and_ordinals_say_which_behavior_is_which(
     kept = {index: place for index, place in enumerate(made.places) if place >= 0}
     assert set(range(len(log))) - set(kept) == set(change.removed)
     assert all(log[index] == made.log.behaviors[place] for index, place in kept.items())
-    assert all(numbers[index] == made.ordinals[place] for index, place in kept.items())
+    ordinals = rows_in(made.ordinals or "")
+    assert all(numbers[index] == ordinals[place] for index, place in kept.items())
     new = [place for place in range(len(made.log.behaviors)) if place not in kept.values()]
-    assert [made.ordinals[place] for place in new] == list(range(40, 40 + len(new)))
-    assert made.ordinals[-1] == 40 + len(new)
+    assert [ordinals[place] for place in new] == list(range(40, 40 + len(new)))
+    assert ordinals[-1] == 40 + len(new)
     assert [each.start for each in made.log.behaviors] == sorted(each.start for each in made.log.behaviors)
     assert list(kept.values()) == sorted(kept.values())
 
@@ -112,16 +113,15 @@ def test_places_and_ordinals_say_which_behavior_is_which(
 def test_a_number_that_a_gone_behavior_had_is_not_given_again() -> None:
     log, export = [row(0), row(60, "b")], [row(0)]
     made = put_together(log, export, found(log, export))
-    assert made.ordinals == [0, 2]
-    assert made.stored[1] == "0 2"
+    assert made.ordinals == "0 2"
     more = [row(0), row(120, "c")]
-    later = put_together(made.log.behaviors, more, found(made.log.behaviors, more), made.stored[1])
-    assert later.ordinals == [0, 2, 3]
+    later = put_together(made.log.behaviors, more, found(made.log.behaviors, more), made.ordinals)
+    assert later.ordinals == "0 2-3"
 
 
 def test_a_log_that_only_grows_needs_no_ordinals() -> None:
     log, export = [row(0)], [row(0), row(60, "b")]
-    assert put_together(log, export, found(log, export)).stored[1] is None
+    assert put_together(log, export, found(log, export)).ordinals is None
 
 
 def test_a_behavior_that_lies_too_far_back_is_left_out_unless_it_replaces_another() -> None:

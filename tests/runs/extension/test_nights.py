@@ -496,7 +496,7 @@ def test_an_estimate_has_the_calls_of_the_extension_and_leaves_no_trace(model: M
     out = begun(model, nights.export(rows, 0, "day"))
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
     export = nights.write(Path("1.jsonl"), nights.export(rows, 1, "day"))
-    estimated = estimate_extension(Invocation(None, model, {}), out, [str(export)])
+    estimated = estimate_extension(Invocation(None, model, {}), out, [str(export)], print)
     # a reader of a database leaves an empty log beside it
     after = {path.name: path.stat().st_mtime_ns for path in out.iterdir() if "sqlite-" not in path.name}
     assert after == before
