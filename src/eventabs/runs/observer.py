@@ -9,8 +9,6 @@ from dataclasses import KW_ONLY, asdict, dataclass, field
 from datetime import datetime
 from typing import Protocol, dataclass_transform
 
-import orjson
-
 from eventabs.shared_records import ColumnsFound, Copying, Counts, InputWarning, RunStatus
 
 
@@ -258,8 +256,8 @@ class Observers:
 
 
 SECONDS_BETWEEN_COUNTS = 0.2
-# what could hide or turn around a line
-_HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+# what could hide or turn around a line, and bytes of an undecodable file name
+_HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
 @dataclass(eq=False)
@@ -294,10 +292,7 @@ class JsonLines:
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(fact).__name__).lower()  # `batch_done` for BatchDone
         facts = {"event": name, "time": stamp, **asdict(fact)}
         facts.pop("answers", None)  # which the ledger alone counts
-        try:
-            line = orjson.dumps(facts).decode()
-        except TypeError:  # bytes of an undecodable file name
-            line = json.dumps(facts)
+        line = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
         line = _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
         with suppress(OSError):  # a full disk must not end the run by its log
             self.write(f"{line}\n".encode())

@@ -385,8 +385,7 @@ def _targets(
         return [Destination(path, replace=replace) for path in paths]
     for name, path in zip(paths, map(Path, paths), strict=True):
         if last in ("", ".", "..") or path.is_symlink() or (path.exists() and not path.is_file()):
-            message = _("{path} is no regular file; name another with --output")
-            raise UsageError(message.format(path=name))
+            raise UsageError(_("{path} is no regular file; name another with --output").format(path=name))
         if not replace and path.exists():
             message = _("{path} exists; name another with --output, or replace it with --replace")
             raise UsageError(message.format(path=path))

@@ -92,8 +92,7 @@ class RunDirectory:
                     shutil.rmtree(file, ignore_errors=True)
                 elif file not in kept:
                     file.unlink()
-            if not kept:
-                self.path.rmdir()
+            self.path.rmdir()  # refused where something is kept
 
     def in_use(self) -> bool:
         """Whether a process works on the run."""
@@ -281,9 +280,8 @@ def write_checkpoint(
         "ledger": directory.ledger.name,
         **({"shards": shards} if shards else {}),
     }
-    replace_file(
-        directory.checkpoint, [orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)]
-    )
+    option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    replace_file(directory.checkpoint, [orjson.dumps(document, option=option)])
 
 
 def settings_in_force(facts: Mapping[str, Any]) -> dict[str, Any]:

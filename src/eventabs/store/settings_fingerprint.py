@@ -25,8 +25,7 @@ _LONGEST_SHOWN = 80  # characters of both values of a setting
 def public_settings(settings: Settings) -> dict[str, Any]:
     """Return the settings as plain values that may be stored: without header values and URL secrets."""
     values = settings.model_dump(mode="json", exclude={"llm": {"extra_headers"}})
-    values["llm"]["base_url"] = public_url(settings.llm.base_url)
-    values["llm"]["proxy"] = public_url(settings.llm.proxy)
+    values["llm"] |= {key: public_url(values["llm"][key]) for key in ("base_url", "proxy")}
     values["input"] = _public_input(values["input"])
     return values
 
@@ -59,12 +58,11 @@ def binding_facts(
     settings: Settings, *, template: str | None, rules: str | None, instructions: str
 ) -> dict[str, str]:
     """Return, by dotted key, the settings that answers depend on. Files count by their content, `instructions` by their version."""
-    values = flattened(public_settings(settings))
     of_provider = (f"llm.{key}" for key in _OF_LLM) if settings.is_remote else ("rules.file",)
     keys = (*_BINDING, *of_provider)
     facts = {
         key: orjson.dumps(value).decode()
-        for key, value in values.items()
+        for key, value in flattened(public_settings(settings)).items()
         if any(key == bound or key.startswith(f"{bound}.") for bound in keys)
     }
     facts["llm.provider"] = settings.provider

@@ -83,8 +83,7 @@ def merge(
     # each once, however it is spelled
     named = {os.path.realpath(path): Path(path) for path in listed}.values()
     if not named:
-        message = _("no shard is named; give their run directories, such as *-of-16.eventabs")
-        raise RunDirectoryError(message)
+        raise RunDirectoryError(_("no shard is named; give their run directories, such as *-of-16.eventabs"))
     parts = sorted(map(_opened, named), key=lambda part: part.shard.index)
     _refuse_unlike(parts, accept_changes=accept_changes)
     count, known = parts[0].shard.count, {part.shard.index for part in parts}
@@ -149,6 +148,8 @@ def _opened(path: Path) -> _Part:
 
 def _refuse_unlike(parts: Sequence[_Part], *, accept_changes: bool) -> None:
     for first, second in pairwise(parts):
+        changed = changes(first.facts["binding"], second.facts["binding"])
+        changed = [change for change in changed if change[0] != _SERVED_AT]
         message = ""
         if first.shard == second.shard:
             message = _("{first} and {second} are both shard {shard}; name one of them")
@@ -156,27 +157,22 @@ def _refuse_unlike(parts: Sequence[_Part], *, accept_changes: bool) -> None:
             message = _(
                 "{first} is shard {shard} and {second} is shard {other}; merge shards of the same number"
             )
+        elif changed and not accept_changes:
+            message = _(
+                "{first} and {second} have different settings ({changes}); take them all the same with --accept-changes"
+            )
         if message:
             named = {"first": first.directory.path, "second": second.directory.path}
-            raise RunDirectoryError(message.format(**named, shard=first.shard, other=second.shard))
-    if accept_changes:
-        return
+            differ = {"shard": first.shard, "other": second.shard, "changes": shown_changes(changed)}
+            raise RunDirectoryError(message.format(**named, **differ))
     fingerprints = [part.facts.get("input", {}).get("fingerprint", "") for part in parts]  # "": not read yet
     read = [(part, fingerprint) for part, fingerprint in zip(parts, fingerprints, strict=True) if fingerprint]
     for (first, before), (second, now) in pairwise(read):
-        if before != now:
+        if before != now and not accept_changes:
             message = _(
                 "{first} and {second} have read different inputs; take them all the same with --accept-changes"
             )
             raise RunDirectoryError(message.format(first=first.directory.path, second=second.directory.path))
-    for first, second in pairwise(parts):
-        changed = changes(first.facts["binding"], second.facts["binding"])
-        if changed := [change for change in changed if change[0] != _SERVED_AT]:
-            message = _(
-                "{first} and {second} have different settings ({changes}); take them all the same with --accept-changes"
-            )
-            named = {"first": first.directory.path, "second": second.directory.path}
-            raise RunDirectoryError(message.format(**named, changes=shown_changes(changed)))
 
 
 def _warnings(parts: Sequence[_Part], missing: Sequence[Shard]) -> Iterator[str]:
