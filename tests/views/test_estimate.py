@@ -41,6 +41,7 @@ ESTIMATE = Estimate(
     tokens_per_second=60.0,
     max_input_tokens=40_000,
     max_output_tokens=8192,
+    tier="standard",
     unpacked=Use(
         batches=486, prompt_tokens=1_650_000, expected_output_tokens=190_000, seconds=1_060.04, cost=0.7654
     ),

@@ -32,15 +32,7 @@ from eventabs.runs.intake import InputDescription
 from eventabs.runs.observer import ExtensionCounts
 from eventabs.runs.start_resume_reparse import Invocation, settings_of_today
 from eventabs.setting_choices import Compaction
-from eventabs.shared_records import (
-    BATCH_TIER,
-    STANDARD_TIER,
-    Batch,
-    Copying,
-    InputWarning,
-    PlannedPart,
-    Request,
-)
+from eventabs.shared_records import BATCH_TIER, Batch, Copying, InputWarning, PlannedPart, Request
 from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory, host_of, refuse_merged
 
@@ -93,7 +85,7 @@ class Estimate(Use):
     max_output_tokens: int
     unpacked: Use  # the same users without packing: a call for each, and long lines without a legend
     described: InputDescription
-    tier: str = STANDARD_TIER
+    tier: str
     prefix_tokens: int = 0
     cost_cached: float | None = None
     repriced: InputWarning | None = None
@@ -136,11 +128,8 @@ def estimate_run(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> E
     scale, dense = sum(counts) / max(1, sum(of_sampled)), None
     tokens_long = round(tokens_long * scale)
     if at_dense:
-        plan = built.plan_batches(dense_parts, at_dense[1], settings)
-        dense = {
-            "batches": round(len(plan.batches) * scale),
-            "prompt_total": round(plan.prompt_tokens * scale),
-        }
+        dense_batches, tokens, _outputs = built.plan_batches(dense_parts, at_dense[1], settings)
+        dense = {"batches": round(len(dense_batches) * scale), "prompt_total": round(tokens * scale)}
     use, sizes = _use(settings, prompt_total, outputs), [planned.size for planned in parts]
     bound, binds = prompts.lower_bound(sizes, limits)
     alone = sorted(map(builder.expected_tokens, counts), reverse=True)
@@ -448,10 +437,8 @@ def parsed_columns(text: str, header: Sequence[str], tables: Collection[str]) ->
     columns: Any = answer.get("columns") if isinstance(answer, dict) else None
     if not isinstance(columns, dict) or not {"user", "time"} <= columns.keys():
         fault = _("it is no table [input.columns] with user and time")
-    elif unknown := sorted(
-        answer.keys() - _MAY_SET - ({"table"} if answer.get("table") in tables else set())
-    ):
-        fault = _("it sets input.{key}").format(key=unknown[0])
+    elif others := sorted(answer.keys() - _MAY_SET - ({"table"} if answer.get("table") in tables else set())):
+        fault = _("it sets input.{key}").format(key=others[0])
     else:
         fault = ""
     if fault:

@@ -242,8 +242,9 @@ def grown(change: UserChange) -> GrownLog:
         behaviors.append(behavior)
     profile = change.seen.profile or (change.known.profile if change.known else ())
     log = UserLog(change.seen.user_id, tuple(behaviors), profile)
-    is_usual = [*ordinals, following] == list(range(len(behaviors) + 1))
-    return GrownLog(log, places, None if is_usual else row_ranges([*ordinals, following]))
+    ordinals.append(following)  # that of the next new one
+    is_usual = ordinals == list(range(len(ordinals)))
+    return GrownLog(log, places, None if is_usual else row_ranges(ordinals))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,21 +13,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
+from eventabs import prompts
 from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import DiskFullError, InputError, RunDirectoryError, UsageError
 from eventabs.ingest import Description, Export, FileStamp, Frame, InputSettings, expand, open_export
 from eventabs.interface_language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
-from eventabs.prompts import (
-    CONVERSION,
-    BatchLimits,
-    Compactor,
-    Parts,
-    PromptBuilder,
-    measure_logs,
-    measure_parts,
-    sampled,
-)
+from eventabs.prompts import BatchLimits, Compactor, Parts, PromptBuilder
 from eventabs.providers import load_rules
 from eventabs.runs import built_from_settings as built
 from eventabs.runs.built_from_settings import RunContext
@@ -92,7 +84,7 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
     if not settings.is_remote:
         rules = load_rules(built.named_texts(settings)["rules"], language)
         for word, number in export.actions():
-            told = conversions if rules.classify(word, "", "").category == CONVERSION else unknown
+            told = conversions if rules.classify(word, "", "").category == prompts.CONVERSION else unknown
             if len(told) < _MOST_ACTIONS and (told is conversions or rules.meaning(word) not in rules.known):
                 told[word] = number
     actions = {"unknown_actions": unknown, "conversion_actions": conversions}
@@ -192,7 +184,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
             )
             raise RunDirectoryError(message)
         refuse_unreadable(export, settings.input, run.directory)
-        first = sampled(export.user_logs())
+        first = prompts.sampled(export.user_logs())
         language = run.facts.get("prompt_language") or built.prompt_language_of(settings, first)
         legend = run.facts.get("legend")
         if legend is None:
@@ -211,7 +203,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
             input_stamps=[] if STDIN in run.facts["paths"] else list(map(list, export.stamps)),
         )
         write_rejects(run.directory, export.rejects())
-        users = measure_logs(export.groups(), *built.builder_and_limits(settings, run.facts))
+        users = prompts.measure_logs(export.groups(), *built.builder_and_limits(settings, run.facts))
         log_users(run.ledger, users, most_users=run.most_users, stop=stop)
         run.remember(input_complete=not 0 < run.most_users < export.users)
     return [described.read, *described.notes()]
@@ -381,10 +373,9 @@ def _told(export: Export) -> str:
 def log_users(ledger: Ledger, users: Iterable[tuple[UserLog, Parts]], *, most_users: int, stop: Stop) -> None:
     """Log the users that are not logged yet; at most `most_users` in all, 0: no limit."""
     known = ledger.logged_users()
-    fresh: Iterator[tuple[UserLog, Parts]] = (user for user in users if user[0].user_id not in known)
-    if most_users:
-        fresh = islice(fresh, max(0, most_users - len(known)))
-    while chunk := list(islice(fresh, USERS_A_COMMIT)):
+    fresh = (user for user in users if user[0].user_id not in known)
+    taken = islice(fresh, max(0, most_users - len(known)) if most_users else None)
+    while chunk := list(islice(taken, USERS_A_COMMIT)):
         stop.check()
         with ledger.transaction():
             ledger.add_users(chunk)
@@ -404,5 +395,5 @@ def measure_again(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -
             if part.is_link or (rows and limits.hold(size)):
                 ledger.add_parts([(part, size)], instead_of=part, rows=rows)
             else:
-                log = ledger.log(*part)
-                ledger.add_parts(measure_parts(log, builder, limits, start=part.first), instead_of=part)
+                pieces = prompts.measure_parts(ledger.log(*part), builder, limits, start=part.first)
+                ledger.add_parts(pieces, instead_of=part)

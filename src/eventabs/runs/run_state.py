@@ -12,7 +12,6 @@ from eventabs.runs.progress_and_stop_conditions import ProgressTracker
 from eventabs.shared_records import Shard, ratio
 from eventabs.store import Job, Ledger, RunDirectory, ShardState, Status
 
-_RECENT_CALLS = 50  # the last failure is among them
 # the last cooldown since then; the latest retry of a call in flight that was sent since then
 _COOLING_UNTIL = "SELECT max(at + wait_seconds) FROM retries WHERE cause = 'rate_limit' AND at >= ?"
 _UNDER_WAY = """SELECT call_id, error, wait_seconds FROM retries
@@ -155,9 +154,8 @@ def _last_failure(ledger: Ledger, status: Status, began: float) -> CallFailed | 
         return None
     for retry in ledger.rows(_UNDER_WAY, began) if status == "running" else ():
         return Retrying(*retry)
-    latest = ledger.rows(
-        "SELECT id, users, status, seconds, error FROM calls ORDER BY id DESC LIMIT ?", _RECENT_CALLS
-    )
+    # the last failure is among these
+    latest = ledger.rows("SELECT id, users, status, seconds, error FROM calls ORDER BY id DESC LIMIT 50")
     for call_id, users, ended, seconds, error in latest:
         parts = len(store.unpack_parts(users))
         if ended == "failed":

@@ -461,11 +461,9 @@ class Ledger:
     def settle(self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]) -> None:
         """Store what a stored reply means for each of its parts."""
         self._db.execute("UPDATE calls SET status = 'read' WHERE id = ?", (call_id,))
-        self.store_outcomes(call_id, outcomes, changes)
+        self.add_outcomes(call_id, outcomes, changes)
 
-    def store_outcomes(
-        self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]
-    ) -> None:
+    def add_outcomes(self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]) -> None:
         """Store outcomes under a call, and what they mean for their parts."""
         rows = [(call_id, *outcome.part, outcome.reason, pack_outcome(outcome)) for outcome in outcomes]
         self._db.executemany("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", rows)

@@ -430,7 +430,7 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
     ledger.add_users([(log, asked)], ordinals, rows)
     if kept and not rows:
         ledger.add_parts([(kept.part, PartSize(0, 0, 0))])
-        ledger.store_outcomes(since, [kept], [PartChange(kept.part, "done", accepted=kept)])
+        ledger.add_outcomes(since, [kept], [PartChange(kept.part, "done", accepted=kept)])
 
 
 def count_standing(ledger: Ledger) -> tuple[int, int, int]:

@@ -148,11 +148,7 @@ def _copy(rows: Iterable[Row], types: Mapping[str, str], select: str, target: Pa
         file.writelines(map(_line, rows))
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in types.items())
     read = f"read_json({quoted(as_glob(str(lines)))}, format = 'newline_delimited', columns = {{{columns}}})"
-    config = {
-        **ALONE,
-        "memory_limit": "256MB",
-        "threads": 2,
-    }  # each thread holds the rows that it writes next
+    config = {**ALONE, "memory_limit": "256MB", "threads": 2}  # each holds the rows that it writes next
     with errors_named(str(lines)), duckdb.connect(config=config) as connection:
         connection.execute(
             f"COPY (WITH written AS (FROM {read}) {select}) TO {quoted(str(target))} ({options})"
