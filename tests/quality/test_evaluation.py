@@ -121,6 +121,11 @@ def test_labels_may_be_json_lines_or_another_run_and_need_no_user_where_there_is
     )
     assert evaluate(events, lines).confusion == {("work", "work"): 60.0}
     assert values(evaluate(events, events))["start_f1_1"] == 1.0
+    table = tmp_path / "gold.csv"
+    table.write_text(
+        "sep=;\nstart;end;label\n2026-01-15 08:00;2026-01-15 09:00;work\n"
+    )  # Excel's own first line
+    assert evaluate(events, table).confusion == {("work", "work"): 60.0}
 
 
 @pytest.mark.parametrize(
