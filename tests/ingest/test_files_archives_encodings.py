@@ -8,6 +8,7 @@ import pytest
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.files_archives_encodings import Content
+from input_files import opened
 
 
 def write(folder: Path, name: str, data: bytes = b"x\n") -> str:
@@ -110,8 +111,8 @@ def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytes
 def test_a_line_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "LONGEST_LINE", 2 << 20)
     path = write(tmp_path, "a.csv", b"x" * (4 << 20))
-    with pytest.raises(InputError, match="a line longer than 2 MB"):
-        files.refuse_endless_lines(path, inspect(path))
+    with pytest.raises(InputError, match="a line longer than 2 MB"), opened(tmp_path, path):
+        pass
 
 
 @pytest.mark.parametrize(

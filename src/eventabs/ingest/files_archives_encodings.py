@@ -208,13 +208,6 @@ def inspect(text: str, path: str, *, binary: bool = False) -> Content:
     return Content(digest.digest(), lines + (last != b"\n"), one_newline, longest, line_not_utf8)
 
 
-def refuse_endless_lines(path: str, content: Content) -> None:
-    """Raise InputError if a line is too long to read."""
-    if content.longest > LONGEST_LINE:
-        message = _("{path} has a line longer than {limit} MB; export one row a line")
-        raise InputError(message.format(path=path, limit=LONGEST_LINE >> 20))
-
-
 def fingerprint(files: Iterable[tuple[bytes, str]]) -> str:
     """Return the sha256 of files, each by its own and the user that its name gives ("" for none), regardless of names and order."""
     digests = (hashlib.sha256(own + user.encode()).digest() if user else own for own, user in files)
@@ -452,6 +445,11 @@ def readable_text(
     path: str, unpacked: str, copy: Path, encoding: str, stop: Stop
 ) -> tuple[str, str, Content]:
     """Return the path to read a text from, its encoding ("": to be found), and its content: `unpacked` itself, or a `copy` in UTF-8 whose lines all end in LF."""
+    try:
+        "".encode(encoding or "utf-8")  # also refuses codecs that are not for text, such as base64
+    except LookupError:
+        message = _("[input] encoding: there is no encoding {encoding}; take one such as gb18030 or utf-16")
+        raise ConfigError(message.format(encoding=encoding)) from None
     start = first_bytes(unpacked)
     codec = encoding or _marked_encoding(start)
     lone_return = "\n" if b"\r" in start and b"\n" not in start else " "  # Excel on a Mac ends lines so
@@ -475,8 +473,7 @@ def readable_text(
             try:
                 for chunk in stop.until(chain(iter(lambda: file.read(_CHUNK), b""), [b""])):
                     text = decoder.decode(chunk, final=not chunk)
-                    if not codec:
-                        seen.update(_BEYOND_ASCII.findall(text))
+                    seen.update(() if codec else _BEYOND_ASCII.findall(text))
                     if cut := _CUT.search(text):
                         first = first or lines + 1 + text.count("\n", 0, cut.start())
                         text, found = _CUT.subn("\ufffd", text)
@@ -505,15 +502,6 @@ def _is_mostly_utf8(path: str) -> bool:
         for chunk in iter(lambda: file.read(_CHUNK), b""):
             seen.update(each == "\ufffd" for each in chunk.decode(errors="replace") if not each.isascii())
     return seen[False] > seen[True]
-
-
-def check_codec(encoding: str) -> None:
-    """Raise ConfigError unless `encoding` is a text codec or ""."""
-    try:
-        "".encode(encoding or "utf-8")  # also refuses codecs that are not for text, such as base64
-    except LookupError:
-        message = _("[input] encoding: there is no encoding {encoding}; take one such as gb18030 or utf-16")
-        raise ConfigError(message.format(encoding=encoding)) from None
 
 
 def _frames(file: BinaryIO) -> Iterator[bytes]:

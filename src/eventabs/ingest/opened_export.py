@@ -288,7 +288,6 @@ def open_export(
         readable = {form for path in [*named, *profile_paths] for form in (path, as_glob(path))}
         connection = stack.enter_context(scratch_database(folder, sorted(readable), stop))
         normal_form.check_zone(settings.timezone, connection)
-        files.check_codec(settings.encoding)
         schemas = SchemaChoice(settings.schema)
         times = schemas.times | ({columns["time"]} - {""})
         opened = partial(

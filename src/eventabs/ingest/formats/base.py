@@ -12,10 +12,12 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
+from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.inner_paths import Base, InnerPath, Inventory, read_paths
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import errors_named, quoted
+from eventabs.interface_language import gettext as _
 from eventabs.stop_request import Stop
 
 CONSTANT: Final = "="  # begins a word that stands for a column
@@ -100,6 +102,9 @@ class Format(ABC):
     unwrapped = ""  # the list in the file's one object that holds the rows
 
     def __init__(self, file: InputFile) -> None:
+        if file.encoding and file.content.longest > files.LONGEST_LINE:  # a row of a database may be longer
+            message = _("{path} has a line longer than {limit} MB; export one row a line")
+            raise InputError(message.format(path=file.path, limit=files.LONGEST_LINE >> 20))
         self.file = file
         self.columns = self.find_columns()
 
