@@ -6,7 +6,8 @@ import duckdb
 import pytest
 
 from eventabs.errors_and_exit_codes import InputError, StorageError
-from eventabs.ingest.normal_form import errors_named, give_back_memory, quoted, scratch_database
+from eventabs.ingest.normal_form import errors_named, quoted, scratch_database
+from input_files import opened, write
 
 
 def test_only_the_named_files_can_be_read(tmp_path: Path) -> None:
@@ -25,13 +26,13 @@ def test_only_the_named_files_can_be_read(tmp_path: Path) -> None:
 
 
 def test_memory_is_given_back_and_nothing_can_be_set_afterwards(tmp_path: Path) -> None:
+    allowed = "SELECT current_setting('memory_limit')"
     with scratch_database(tmp_path / "scratch", []) as connection:
-        allowed = "SELECT current_setting('memory_limit')"
-        before = connection.execute(allowed).fetchone()
-        give_back_memory(connection)
-        assert (before, connection.execute(allowed).fetchone()) == (("514.9 MiB",), ("238.4 MiB",))
+        assert connection.execute(allowed).fetchone() == ("514.9 MiB",)
+    with opened(tmp_path, write(tmp_path, "a.csv", b"user,time,item\nu1,2026-01-15,A\n")) as export:
+        assert export._connection.execute(allowed).fetchone() == ("238.4 MiB",)
         with pytest.raises(duckdb.Error):
-            connection.execute("SET memory_limit = '8GB'")
+            export._connection.execute("SET memory_limit = '8GB'")
 
 
 def test_the_folder_is_private_and_gone_afterwards_also_after_an_error(tmp_path: Path) -> None:

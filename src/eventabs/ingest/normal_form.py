@@ -30,7 +30,6 @@ ALONE: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": False,
     "memory_limit": MEMORY_LIMIT,
 }
-_LESS_MEMORY: Final = "250MB"  # once rows are sorted, DuckDB fills what it may with pages that are read once
 _OPTIONAL: Final = re.compile(r"\{if ([a-z ]+)\}(.*?)(?:\{else\}((?:(?!\{end\}).)*))?\{end\}", re.DOTALL)
 WHITE: Final = "' \t\r\n\v\f\u00a0\u3000\ufeff'"  # an SQL literal
 
@@ -85,13 +84,7 @@ def scratch_database(
 
 
 def _is_full(error: duckdb.Error) -> bool:
-    return any(sign in str(error) for sign in _DISK_IS_FULL)
-
-
-def give_back_memory(connection: duckdb.DuckDBPyConnection) -> None:
-    """Release memory once rows are sorted. Settings cannot be changed afterwards."""
-    connection.execute(f"SET memory_limit = '{_LESS_MEMORY}'")
-    connection.execute("SET lock_configuration = true")
+    return any(sign in str(error) for sign in ("No space left", "Could not write", "failed to offload"))
 
 
 @contextmanager
@@ -167,12 +160,6 @@ _UNITS: Final = "".join(f"(?:({_NUMBER}) ?(?:{unit}) ?)?" for unit in (_DAYS, _H
 _ENDING: Final = "".join(rf"(?:(\d+(?:\.\d+)?) ?(?:{unit}) ?)?" for unit in (_HOURS, _MINUTES, _SECONDS))
 # A duration inside a sentence: a unit behind each number, and no days, which are rather dates there.
 _SENTENCE_DURATION: Final = rf"(?:{_NUMBER} ?(?:{_HOURS}|{_MINUTES}|{_SECONDS}) ?)+"
-
-
-def row_digest(columns: Iterable[str]) -> str:
-    """Return the SQL of a 64-bit hash of the values in `columns`. A column "" has no value in any row. NULL without columns."""
-    values = [f'"{column}"' if column else "NULL::VARCHAR" for column in columns]
-    return f"hash({', '.join(values)})" if values else "NULL::UBIGINT"
 
 
 def normal_form(

@@ -77,11 +77,11 @@ def _load(index: int, file: MappedFile, compared: Sequence[str]) -> None:
     source, reading = file.source, file.reading
     source.file.stop.check()
     others = {column: f"other{n}" for n, column in enumerate(compared) if column in source.columns}
-    digest = normal_form.row_digest([others.get(column, "") for column in compared])
+    values = [f'"{others[column]}"' if column in others else "NULL::VARCHAR" for column in compared]
     wanted = [*reading.wanted, *((name, column) for column, name in others.items())]
 
     def insert(query: Query) -> int:
-        rows = reading.select(query, digest).of_user(file.user)
+        rows = reading.select(query, f"hash({', '.join(values)})").of_user(file.user)
         return sort_and_pair.insert_behaviors(index, rows, reading)
 
     sort_and_pair.load(source, wanted, insert)
@@ -320,7 +320,8 @@ def open_export(
             texts = (source.file for source in (*sources, profile) if source)
             warnings += shown_columns.broken_texts((copies.name(each.path), each) for each in texts)
             description = shown_columns.describe(behaviors, warnings)
-            normal_form.give_back_memory(connection)
+            # rows are sorted: DuckDB would fill what it may with pages that are read once
+            connection.execute("SET memory_limit = '250MB'; SET lock_configuration = true")
         on_disk = {  # one for each archive
             files.archive_and_member(each.path)[0]: each.content.sha256 if each.text == each.path else None
             for each in (source.file for source in (*sources, profile) if source)
