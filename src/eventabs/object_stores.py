@@ -3,7 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 _WEB: Final = ("https", "http")
+_USER: Final = re.compile("^([a-zA-Z]+://)[^/?]*@")  # of a web address; a password may have a #
 QUERY_CUT: Final = "?..."  # in place of a query, which may hold a signature
 
 
@@ -59,8 +60,7 @@ class Address(NamedTuple):
     @property
     def has_user(self) -> bool:
         """Whether a web address has a user, and perhaps a password."""
-        host = self.text.partition("://")[2].partition("/")[0]
-        return self.is_web and "@" in host.partition("?")[0]  # also behind a # in the password
+        return self.is_web and bool(_USER.match(self.text))
 
     @property
     def place(self) -> str:
@@ -77,10 +77,8 @@ def public_address(path: str) -> str:
     """Return a name as it may be shown and stored: a web address without user and query, which may hold secrets."""
     if not Address.of(path).is_web:
         return path
-    bare, query, _rest = path.partition("?")
-    scheme, _separator, rest = bare.partition("://")
-    host, slash, tail = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{tail}{QUERY_CUT if query else ''}"
+    bare, query, _rest = _USER.sub(r"\1", path).partition("?")
+    return f"{bare}{QUERY_CUT if query else ''}"
 
 
 _ENVIRONMENT: Final = {  # what obstore reads, and how these names begin
@@ -222,14 +220,12 @@ def open_store(address: Address, headers: Mapping[str, str] | None = None) -> "O
 
 def object_at(store: "ObjectStore", address: Address) -> StoredObject | None:
     """Return the object with exactly this key, None if there is none. Raises obstore's errors."""
-    try:
+    with suppress(FileNotFoundError):
         return StoredObject.of(address, store, store.head(address.key))
-    except FileNotFoundError:
-        return None
+    return None
 
 
 _PIECE: Final = 10_000_000  # bytes; S3 takes 10,000 pieces of an object
-_AT_ONCE: Final = 4  # pieces in memory
 
 
 class Destination:
@@ -265,6 +261,6 @@ class Destination:
                 library.put(self._store, "", source, use_multipart=False)
                 return
             # in parts, a few in memory at a time; what ends it early, Ctrl-C too, aborts the upload
-            room = {"buffer_size": _PIECE, "max_concurrency": _AT_ONCE}
+            room = {"buffer_size": _PIECE, "max_concurrency": 4}
             with library.open_writer(self._store, self._address.key, **room) as target:
                 shutil.copyfileobj(source, target, _PIECE)

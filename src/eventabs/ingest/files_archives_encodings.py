@@ -313,9 +313,10 @@ def _in_folder(path: str) -> list[str]:
     raise InputError(message.format(path=path, found=others))
 
 
-def is_readable(name: str) -> bool:
-    """Whether a file with this name is read as part of a folder."""
-    return not name.startswith(_HIDDEN) and bool(READABLE.search(name.lower()))
+def is_readable(path: str) -> bool:
+    """Whether a file is read as part of a folder, by its path in it."""
+    is_hidden = any(part.startswith(_HIDDEN) for part in path.split("/"))
+    return not is_hidden and bool(READABLE.search(path.lower()))
 
 
 READABLE: Final = re.compile(

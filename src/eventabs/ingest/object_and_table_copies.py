@@ -69,9 +69,7 @@ def _named(text: str) -> list[StoredObject]:
         found = found or [each for each in inside if _fits(each.path.split("/"), key.split("/"))]
         message = _("no object matches {path}; check the pattern and the bucket")
     else:
-        readable = (each for each in inside if files.is_readable(each.path))
-        below = ((each, each.path.removeprefix(key).split("/")) for each in readable)
-        found = [each for each, parts in below if not any(part.startswith((".", "_")) for part in parts)]
+        found = [each for each in inside if files.is_readable(each.path.removeprefix(key))]
         message = _("{path} does not exist; check the name, which is an object, a folder or a glob")
         if inside:
             message = _(
