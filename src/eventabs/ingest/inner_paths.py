@@ -88,7 +88,7 @@ def parse_path(text: str, columns: Collection[str]) -> InnerPath | None:
 
 
 class Inventory:
-    """The paths of a file's first rows. `texts`: the paths of texts that contain JSON."""
+    """The paths of a file's first rows. `texts`: the paths of texts that look like JSON."""
 
     def __init__(self, columns: Sequence[str], rows: Iterable[Mapping[str, Any]] = ()) -> None:
         self.columns = columns
@@ -99,15 +99,15 @@ class Inventory:
         for row in rows:
             for column, value in row.items():
                 self._note(InnerPath(column), value)
+        self.objects = self._holding - self._plain  # the columns with objects and lists only
+        self.every = [*columns, *map(str, self.leaves)]  # all columns and paths
 
     def _note(self, path: InnerPath, value: object) -> None:
         if isinstance(value, str) and value[:1] in ("{", "[") and value[-1] in ("}", "]"):
             value = _loaded(value)
-            if isinstance(value, dict | list):
-                self.texts.add(path)
+            self.texts.add(path)
         if isinstance(value, dict | list):
-            if not path.steps:
-                self._holding.add(path.column)
+            self._holding.add(path.column)
             if len(path.steps) < _DEEPEST and len(self.leaves) < _MOST:
                 for step, inner in _inside(value):
                     self._note(path._replace(steps=(*path.steps, step)), inner)
@@ -116,22 +116,13 @@ class Inventory:
         elif value not in (None, ""):
             self._plain.add(path.column)
 
-    @property
-    def every(self) -> list[str]:
-        """All columns and paths."""
-        return [*self.columns, *map(str, self.leaves)]
-
-    @property
-    def objects(self) -> set[str]:
-        """The columns with objects and lists only."""
-        return self._holding - self._plain
-
     def find(self, text: str) -> InnerPath | None:
         """Return the path that `text` names, None if the file has none. A key with a dot wins over a path of the same spelling."""
         path = parse_path(text, self.columns)
         if path is None or not path.steps:
             return path
-        literal = (leaf for leaf in self.leaves if leaf != path and _spelled(leaf) == text)
+        unquoted = ((leaf, str(leaf).replace('["', ".").replace('"]', "")) for leaf in self.leaves)
+        literal = (leaf for leaf, spelled in unquoted if leaf != path and spelled == text)
         return next(literal, path if path.column in self._holding else None)
 
     def has(self, text: str) -> bool:
@@ -190,12 +181,6 @@ def _inside(value: dict[str, Any] | list[Any]) -> Iterable[tuple[Step, Any]]:
             for name, each in named
         ]
     return list(enumerate(value[:1]))
-
-
-def _spelled(path: InnerPath) -> str:
-    """Write a path; dots in its names stay."""
-    steps = (f".{step}" if isinstance(step, str) else _written(step) for step in path.steps)
-    return path.column + "".join(steps)
 
 
 def pointer(steps: Steps) -> str:
