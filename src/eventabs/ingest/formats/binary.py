@@ -227,9 +227,8 @@ class Excel(Csv):
                 if not self.joined_sheets:
                     yield from sheet.iter_rows()
                 for name in self.joined_sheets:  # sums would stand between the rows
-                    rows = workbook.get_sheet_by_name(name).iter_rows()
                     is_above = name != self.joined_sheets[0]
-                    for cells in rows:
+                    for cells in workbook.get_sheet_by_name(name).iter_rows():
                         is_sum = is_summary([str(cell) for cell in cells])
                         if is_above or (is_sum and sum(map(bool, cells)) <= _MOST_OF_A_SUM):
                             is_header = cells[: filled_width(cells)] == header

@@ -36,19 +36,16 @@ _COLUMNS_APART: Final = r"(?: {2,}|\t)[ \t]*"
 _STAMP_KEPT: Final = r"(?<!\d{4}-\d\d-\d\d)(?<![ \t])[ \t]+|[ \t]+(?![ \t]*\d\d?:\d\d)"
 _BLANKS: Final = (_COLUMNS_APART, _STAMP_KEPT, r"[ \t]+")
 
-_DATE: Final = re.compile(
-    r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|(?:19|20)\d{6})"
-)
-_CLOCK: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?")
+_DATE: Final = r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|(?:19|20)\d{6})"
 _MONTH: Final = (
     r"\d\d?[-/ ][A-Z][A-Za-z]+[-/ ]\d{2,4}|[A-Z][A-Za-z]+ \d\d?,? \d{4}|\d\d?[-/.] ?\d\d?[-/.] ?\d{2,4}"
 )
 _STAMP: Final = re.compile(
-    rf"\s*(?:(?:{_DATE.pattern}|(?:[A-Z][a-z]{{2,8}},? )?(?:{_MONTH}))(?:[ T,:]+(?:at |[上下]午 ?)?\d.*)?|(?:19|20)\d{{12}}|1\d{{9}}(?:\.\d+)?|1\d{{12}}(?:\d{{3}}){{0,2}}"
+    rf"\s*(?:(?:{_DATE}|(?:[A-Z][a-z]{{2,8}},? )?(?:{_MONTH}))(?:[ T,:]+(?:at |[上下]午 ?)?\d.*)?|(?:19|20)\d{{12}}|1\d{{9}}(?:\.\d+)?|1\d{{12}}(?:\d{{3}}){{0,2}}"
     r"|[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} .*\d{4})\s*"
 )
-_NUMBER: Final = re.compile(r"[¥$€+-]?\d[\d,]*(?:\.\d+)?%?")
-_RULE: Final = re.compile(r"[-=_*#~—]{4,}.*")
+_VALUE: Final = re.compile(rf".*(?:{_DATE}|\d:\d\d).*|[¥$€+-]?\d[\d,]*(?:\.\d+)?%?")  # not a name
+_RULE: Final = re.compile("[-=_*#~—]{4,}")
 _SUMMARY: Final = re.compile(
     r"\W*(?:(?:grand |sub)?totals?|sum|summary|average|count|generated|exported|end of|\d+ (?:rows|records)|notes?:)\b"
     r"|\W*(?:人民币)?(?:合计|总计|小计|汇总|共\s*\d|导出|已收入|待收入|已支出|待支出|收入[::]|支出[::]|注[::]|说明[::]|备注[::])",
@@ -159,12 +156,12 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
             width = filled_width(names)
             # `Start time  End time` cut at every blank; a title in the place of each name
             repeated = len(set(names)) < (width if tried.is_blank else min(width, 2))
-            if width < 2 or repeated or any(map(_is_value, names)):  # noqa: PLR2004  one field is no table
+            if width < 2 or repeated or any(map(_VALUE.fullmatch, names)):  # noqa: PLR2004  one field is no table
                 continue
             names[0] = names[0].lstrip("# ")
             # the lines below that are rows, without a rule and what follows the rows
-            following = islice(dropwhile(_is_rule, split[number + 1 :]), _FOLLOWING)
-            rows = list(takewhile(lambda row: not (_is_rule(row) or is_summary(row)), following))
+            following = dropwhile(lambda row: _RULE.match("".join(row)), split[number + 1 :])
+            rows = list(takewhile(lambda row: not is_summary(row), islice(following, _FOLLOWING)))
             fitting = sum(_fits(row, width, width) for row in rows)
             share = fitting / len(rows) if rows else float(number + 1 == len(split))
             timed = any(fit(name, "time") > _NAMED or name == time_column != "" for name in names)
@@ -179,20 +176,17 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
             return layout
     first, alike = _rows_alike(lines, dialect)
     row = alike[0] if alike else ()
-    if len(row) > 1 and (any(map(_STAMP.fullmatch, row)) or all(map(_is_value, row))):
+    if len(row) > 1 and (any(map(_STAMP.fullmatch, row)) or all(map(_VALUE.fullmatch, row))):
         unnamed = tuple(f"c{number}" for number in range(1, len(row) + 1))
         return Layout(dialect, unnamed, len(unnamed), has_header=False, above=first)
     columns = tuple(name.strip() for name in dialect.lenient_fields(lines[0])) if lines else ()
     return Layout(dialect, columns, len(columns))
 
 
-def _is_rule(fields: Sequence[str]) -> bool:
-    return bool(_RULE.fullmatch(next(filter(None, fields), "")))
-
-
 def is_summary(fields: Sequence[str]) -> bool:
-    """Whether a line is a sum or a remark below rows."""
-    return bool(_SUMMARY.match(next(filter(None, fields), "")))
+    """Whether a line is a rule, a sum or a remark below rows."""
+    first = next(filter(None, fields), "")
+    return bool(_RULE.match(first) or _SUMMARY.match(first))
 
 
 def _dialects(lines: Sequence[str]) -> Iterator[Dialect]:
@@ -241,10 +235,6 @@ def filled_width(fields: Sequence[object]) -> int:
 
 def _fits(fields: Sequence[str], needed: int, width: int) -> bool:
     return len(fields) >= needed and filled_width(fields) <= width
-
-
-def _is_value(field: str) -> bool:
-    return bool(_DATE.search(field) or _CLOCK.search(field) or _NUMBER.fullmatch(field))
 
 
 class Csv(Format):
@@ -403,7 +393,7 @@ class Csv(Format):
             is_full = sum(map(bool, fields)) >= min(3, width)  # who, when and what: a sum may have a date
             if is_full and _fits(fields, layout.needed, width) and any(map(_STAMP.fullmatch, fields)):
                 break
-            if _is_rule(fields) or is_summary(fields):
+            if is_summary(fields):
                 length = number
         return below[len(below) - length :]
 
@@ -567,8 +557,7 @@ def line_form(start: bytes) -> _Form:
     if len(often - {"time"}) >= _LEAST <= len(tried):  # before a colon in few lines are words of a sentence
         parts = "|".join(map(re.escape, sorted(often, key=len, reverse=True)))
         pair = re.compile(filled(_PAIR, **_PARTS, key=parts))
-        said = [_pairs(line, pair) for line in shown]
-        columns = dict.fromkeys(key for each in said for key in each)
+        columns = dict.fromkeys(key for line in shown for key in _pairs(line, pair))
         return _Form(re.compile(".*"), tuple(columns), pair=pair)
     for each in LINE_FORMS:
         row, above = (re.compile(filled(each.get(key, "(?!)"), **_PARTS)) for key in ("line", "above"))
