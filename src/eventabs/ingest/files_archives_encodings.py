@@ -125,13 +125,11 @@ class FileStamp(NamedTuple):
 
     def now(self) -> "FileStamp | None":
         """Return the current stamp, None if the file is gone. Reads the content only if needed."""
-        try:
+        with suppress(OSError):
             status = Path(self.path).stat()
-            if (status.st_size, status.st_mtime_ns) == (self.size, self.modified_ns):
-                return self
-            return stamp(self.path)
-        except OSError:
-            return None
+            is_untouched = (status.st_size, status.st_mtime_ns) == (self.size, self.modified_ns)
+            return self if is_untouched else stamp(self.path)
+        return None
 
 
 def stamp(path: str, sha256: bytes | None = None) -> FileStamp:
@@ -164,10 +162,9 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
                 "{path} is a pipe, which can be read only once; give its rows as standard input: cat ... | eventabs run -"
             )
             raise InputError(message.format(path=path))
-        by_identity.setdefault((status.st_dev, status.st_ino, member), path)
-    for path in by_identity.values():
-        if Path(path).is_file():
+        if not member:
             refuse_document(path, first_bytes(path))
+        by_identity.setdefault((status.st_dev, status.st_ino, member), path)
     return tuple(dict.fromkeys(each for path in by_identity.values() for each in members(path)))
 
 
@@ -322,18 +319,14 @@ def is_readable(path: str) -> bool:
 READABLE: Final = re.compile(
     r"\.(?:(?:jsonl|ndjson|json|csv|tsv|parquet)(?:\.(?:gz|zst))?|xlsx|xlsm|xls|sqlite3?|duckdb|zip)$"
 )
-_NAME: Final = slice(30, 50)  # offset of the first member's name in a zip file
-_OF_A_WORKBOOK: Final = (b"[Content_Types].xml", b"_rels/", b"xl/", b"docProps/", b"mimetype")
 _ARCHIVES: Final = (".zip", ".rar", ".7z", ".tar", ".tar.gz", ".tgz")
 _HIDDEN: Final = (".", "_", "~$")
-# Text seldom shrinks more than 50 times; zip bombs shrink a thousand times and more.
-_MOST_TIMES_LARGER: Final = 200
-_ALWAYS_ALLOWED: Final = 256 << 20  # bytes
 
 
 def is_workbook(start: bytes) -> bool:
     """Whether a file with this beginning is a zip file with the parts of an office document."""
-    return start.startswith(_ZIP) and start[_NAME].startswith(tuple(name[:20] for name in _OF_A_WORKBOOK))
+    parts = (b"[Content_Types].xml", b"_rels/", b"xl/", b"docProps/", b"mimetype")
+    return start.startswith(_ZIP) and start[30:].startswith(parts)  # the name of the first one
 
 
 def archive_and_member(path: str) -> tuple[str, str]:
@@ -371,7 +364,8 @@ def members(path: str) -> list[str]:
 def refuse_bomb(path: str, size: int, infos: list[zipfile.ZipInfo]) -> None:
     """Raise InputError if the members of a zip file of `size` bytes unpack to far more than exports do."""
     unpacked = sum(info.file_size for info in infos)  # readers never read more than it states
-    if unpacked > _ALWAYS_ALLOWED + _MOST_TIMES_LARGER * size:
+    # text seldom shrinks more than 50 times; zip bombs shrink a thousand times and more
+    if unpacked > (256 << 20) + 200 * size:
         message = _("{path} would unpack to {size} MB, {times} times its size; unpack it if you trust it")
         raise InputError(message.format(path=path, size=unpacked >> 20, times=unpacked // max(1, size)))
 
@@ -389,12 +383,10 @@ def open_binary(path: str) -> Iterator[BinaryIO]:
 
 
 def _is_archive(path: str) -> bool:
-    try:
-        with Path(path).open("rb") as file:
-            start = file.read(_NAME.stop)
-    except OSError:  # the next reader says why
-        return False
-    return start.startswith(_ZIP) and not is_workbook(start)
+    with suppress(OSError), Path(path).open("rb") as file:  # the next reader says why
+        start = file.read(50)
+        return start.startswith(_ZIP) and not is_workbook(start)
+    return False
 
 
 @contextmanager
@@ -519,8 +511,6 @@ def _frames(file: BinaryIO) -> Iterator[bytes]:
 
 def _marked_encoding(head: bytes) -> str:
     """Return the encoding by its byte order mark or the zero bytes of UTF-16, "" if there is neither."""
-    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        return "utf-32"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     # delimiters, digits and line ends are ASCII: every second byte of their UTF-16 is zero
