@@ -197,8 +197,7 @@ def inspect(text: str, path: str, *, binary: bool = False) -> Content:
             longest = max(longest, (newline_free + 2) * _CHUNK)
             last = chunk[-1:]
     if is_blank:
-        message = _("{path} is empty; name a file with a row for each behavior")
-        raise InputError(message.format(path=path))
+        raise InputError(_("{path} is empty; name a file with a row for each behavior").format(path=path))
     if decoder.getstate()[0]:  # the last character is cut
         line_not_utf8 = line_not_utf8 or lines + 1
     one_newline = not returns or returns == pairs == lines or not lines  # LF, CRLF or CR
@@ -408,13 +407,7 @@ def _opened(archive: str, path: str) -> Iterator[zipfile.ZipFile]:
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _PACKED: Final = 1 << 12  # bytes of zstd that are unpacked at once, to no more than 128 MB
-# What tells GB18030 from another encoding that was misread: see `_looks_chinese`.
 _ENOUGH: Final = 4  # characters beyond ASCII
-_COMMON: Final = 0.8  # share of them that are everyday characters
-_COMMON_ROWS: Final = range(0xB0, 0xD8)  # the 3,755 everyday characters of GB 2312, in order of their sound
-_LAST_KOREAN_ROW: Final = 0xC8  # Korean syllables use the rows up to here, Chinese words all of them
-_BEYOND_KOREAN: Final = 0.1
-_VOWELS: Final = 0.27  # of the letters of Cyrillic words, at least
 
 
 def unpacked(path: str, copy: Path, stop: Stop) -> str:
@@ -478,7 +471,8 @@ def readable_text(
                 continue
         content = inspect(str(copy), path)
         content = replace(content, one_newline=one_newline, line_not_utf8=first, broken=broken)
-        if broken * _LINES_A_BROKEN <= content.lines and (codec or each == "utf-8" or _LANGUAGES[each](seen)):
+        # more broken characters than one in a hundred lines speak of another encoding
+        if broken * 100 <= content.lines and (codec or each == "utf-8" or _LANGUAGES[each](seen)):
             return str(copy), each, content
     message = _(
         "{path} is not UTF-8 (line {line}), and what it is, is not certain; name it: [input] encoding"
@@ -526,19 +520,19 @@ def _looks_chinese(seen: Counter[str]) -> bool:
     for char, count in ((char, count) for word, count in seen.items() for char in word):
         if not char.isascii():
             rows[(char.encode("gb2312", errors="ignore") or b"\0")[0]] += count
-    common = sum(rows[row] for row in (*_COMMON_ROWS, 0xA1, 0xA3))  # and of punctuation
-    late = sum(rows[row] for row in _COMMON_ROWS if row > _LAST_KOREAN_ROW)
-    total = rows.total()
-    return total >= _ENOUGH and common >= _COMMON * total and late >= _BEYOND_KOREAN * total
+    # the 3,755 everyday characters in order of their sound, and punctuation
+    common = sum(rows[row] for row in (*range(0xB0, 0xD8), 0xA1, 0xA3))
+    late = sum(rows[row] for row in range(0xC9, 0xD8))  # Korean syllables use those before, Chinese words all
+    return rows.total() >= _ENOUGH and common >= 0.8 * rows.total() and late >= 0.1 * rows.total()
 
 
 def _looks(words: str, share: float, vowels: str = "") -> Callable[[Counter[str]], bool]:
-    """Return whether a `share` of the words with letters beyond ASCII have a form, and enough of their letters are `vowels`."""
+    """Return whether a `share` of the words with letters beyond ASCII have a form, and 27 % of their letters are `vowels`."""
     form = re.compile(words)
 
     def test(seen: Counter[str]) -> bool:
         text = "".join(seen.elements() if vowels else ())
-        has_vowels = sum(map(text.lower().count, vowels)) >= _VOWELS * len(text)
+        has_vowels = sum(map(text.lower().count, vowels)) >= 0.27 * len(text)
         if not has_vowels or 2 * sum(map(str.isupper, text)) > len(text):  # KOI8-R turns case around
             return False
         fitting = sum(seen[word] for word in seen if form.fullmatch(word))
@@ -547,11 +541,7 @@ def _looks(words: str, share: float, vowels: str = "") -> Callable[[Counter[str]
     return test
 
 
-# for a character that its encoding does not have: more of them speak of another encoding
-_CUT: Final = re.compile(
-    "[\udc80-\udcff]+"
-)  # bytes of a character that is not whole, as they are escaped (PEP 383)
-_LINES_A_BROKEN: Final = 100
+_CUT: Final = re.compile("[\udc80-\udcff]+")  # bytes of no whole character, as they are escaped (PEP 383)
 # The encodings that are tried, and whether the words of a text that was read by one look like its language.
 _BEYOND_ASCII: Final = re.compile(r"[^\s,;|\"']*[^\x00-\x7f][^\s,;|\"']*")
 _LANGUAGES: Final[dict[str, Callable[[Counter[str]], bool]]] = {

@@ -23,7 +23,6 @@ from eventabs.interface_language import gettext as _
 from eventabs.shared_records import THING
 from eventabs.stop_request import Stop
 
-_DISK_IS_FULL: Final = ("No space left", "Could not write", "failed to offload")
 MEMORY_LIMIT: Final = "540MB"  # with 500 MB, 46 million rows cannot be sorted any more
 ALONE: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoinstall_known_extensions": False,
@@ -99,11 +98,10 @@ def errors_named(what: str) -> Iterator[None]:
             raise no_room(what) from None
         if "Out of Memory Error" in str(error):  # also as the cause of another one
             raise out_of_memory(error) from None
-        first_line = str(error).partition("\n")[0]
         message = _(
             "{what} cannot be read: {error}; check the file, and the space left for the run directory"
         )
-        raise InputError(message.format(what=what, error=first_line)) from None
+        raise InputError(message.format(what=what, error=str(error).partition("\n")[0])) from None
 
 
 def fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
@@ -251,10 +249,9 @@ def _among(word: str, listed: Iterable[str]) -> str:
 
 def _by_length(word: str, values: Mapping[str, str]) -> str:
     """Look up a word by its length first: a long IN becomes a join, which does not keep the order of rows."""
-    lengths = sorted({len(each.encode()) for each in values})
     cases = (
         f"WHEN {length} THEN {_case(word, {each: values[each] for each in values if len(each.encode()) == length})}"
-        for length in lengths
+        for length in sorted({len(each.encode()) for each in values})
     )
     return f"CASE strlen({word}) {' '.join(cases)} END"
 
@@ -268,8 +265,7 @@ def check_pattern(regex: str) -> None:
         search_pattern(regex, [""])
     except (duckdb.Error, UnicodeError) as error:
         cause = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
-        message = _("it takes a regular expression of RE2: {cause}")
-        raise ValueError(message.format(cause=cause)) from None
+        raise ValueError(_("it takes a regular expression of RE2: {cause}").format(cause=cause)) from None
 
 
 def search_pattern(regex: str, texts: Collection[str]) -> set[str]:

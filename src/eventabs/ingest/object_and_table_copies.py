@@ -89,8 +89,6 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     return fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
-_AT_ONCE: Final = 8  # objects copied in parallel: small ones mostly wait
-_CHUNK: Final = 1 << 16  # bytes
 _WORTH_TELLING: Final = 20_000_000  # bytes; as many take a while on most connections
 
 
@@ -166,8 +164,8 @@ class _Transfer:
         target, item = self._waiting[0]
         _require_room(target, told.size, item.address)
         on_copy(told)
-        # a stop does not wait for a silent server
-        threads = [Thread(target=self._work, daemon=True) for _each in range(min(_AT_ONCE, told.objects))]
+        # small objects mostly wait; a stop does not wait for a silent server
+        threads = [Thread(target=self._work, daemon=True) for _each in range(min(8, told.objects))]
         try:
             for thread in threads:
                 thread.start()
@@ -202,7 +200,7 @@ class _Transfer:
             answer = item.store.get(item.path, options=options)
             self._sizes[target] = answer.meta["size"]
             _require_room(target, self._sizes[target], item.address)
-            for chunk in answer.stream(_CHUNK):
+            for chunk in answer.stream(1 << 16):
                 self._done[target] += file.write(chunk)
                 if self._halted.is_set():
                     return

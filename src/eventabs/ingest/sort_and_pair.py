@@ -16,8 +16,6 @@ from eventabs.shared_records import MAX_CHARACTERS, Shard
 
 # Makes instants comparable, with or without an offset.
 INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
-_FEW: Final = 100_000  # distinct texts that are kept in memory once; rows have their numbers
-_RECURRING: Final = 8  # rows for each of them; else numbers cost more than they save
 # Compression costs more than it saves in a table that is read once and whose values mostly differ.
 _PLAIN_TEXT: Final = "VARCHAR USING COMPRESSION uncompressed"
 DUPLICATE: Final = "duplicate"  # the reason of repeated rows
@@ -134,8 +132,7 @@ def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | No
     """Return whether dates such as 13/04/2026 are day-first: a number above 12 decides; None if the first rows have no such dates."""
     date = f'SELECT coalesce("date", "time") AS day FROM ({rows.sql})'
     short = "regexp_matches(trim(day), short_date())"
-    tried = f"SELECT count(*) FROM ({date} LIMIT 2000) WHERE {short}"
-    if number(connection, tried, rows.values) == 0:
+    if not number(connection, f"SELECT count(*) FROM ({date} LIMIT 2000) WHERE {short}", rows.values):
         return None
     first, second = (f"CAST(regexp_extract(trim(day), short_date(), {group}) AS INTEGER)" for group in (1, 2))
     ((day_first, month_first, differs),) = connection.execute(
@@ -210,8 +207,7 @@ def _pair(connection: duckdb.DuckDBPyConnection, *, keep_duplicates: bool) -> tu
     marked = "SELECT count(*) FROM staged WHERE mark IS NOT NULL AND reason IS NULL"
     if number(connection, marked) == 0:
         return 0, 0
-    copies = f"PARTITION BY {_OBJECT}, instant, mark, digest ORDER BY file, line"
-    repeated = f"row_number() OVER ({copies}) > 1"
+    repeated = f"row_number() OVER (PARTITION BY {_OBJECT}, instant, mark, digest ORDER BY file, line) > 1"
     connection.execute(f"""
         CREATE TABLE paired AS
         WITH numbered AS (SELECT staged.* REPLACE ({_LINE}) FROM {_STAGED}),
@@ -240,7 +236,8 @@ def _sort(connection: duckdb.DuckDBPyConnection) -> None:
     columns = ("user_id", "action", "item", "place")
     counts = ", ".join(f"approx_count_distinct({column})" for column in columns)
     ((rows, *found),) = connection.execute(f"SELECT count(*), {counts} FROM staged").fetchall()
-    most = min(_FEW, rows // _RECURRING)
+    # different texts lie in memory once; with fewer rows for each, numbers cost more than they save
+    most = min(100_000, rows // 8)
     few = [column for column, count in zip(columns, found, strict=True) if 0 < count <= most]
     for column in few:
         connection.execute(

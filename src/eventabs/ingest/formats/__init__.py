@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import duckdb
 
@@ -14,8 +14,6 @@ from eventabs.ingest.formats.json import Json
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.stop_request import Stop
 
-_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # begins .xls files, and .xlsx files with a password
-
 
 def binary_format(start: bytes) -> type[Format] | None:
     """Return the format of a binary file by its first bytes, None for a text."""
@@ -25,7 +23,8 @@ def binary_format(start: bytes) -> type[Format] | None:
         return Sqlite
     if start[8:].startswith(b"DUCK"):
         return DuckDb
-    return Excel if start.startswith(_OLE) or files.is_workbook(start) else None
+    is_ole = start.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # .xls, and .xlsx with a password
+    return Excel if is_ole or files.is_workbook(start) else None
 
 
 def text_format(path: str, start: bytes) -> type[Format]:

@@ -28,8 +28,6 @@ _LOOKED_AT: Final = 120  # lines at the start that may be the header
 _FOLLOWING: Final = 20  # rows below a header that decide whether it is one
 _SHARE: Final = 0.8
 _NAMED: Final = 0.7  # how well a column's name says that it holds times
-_WIDER: Final = 0.1  # of the rows: as many with more fields than the header are no broken ones
-_MORE_FIELDS: Final = 3
 _DELIMITERS: Final = (",", "\t", ";", "|", "\x01")  # the last one is Hive's
 # Regular expressions of blanks as delimiters: wide gaps, blanks but not between date and time, any blank.
 _COLUMNS_APART: Final = r"(?: {2,}|\t)[ \t]*"
@@ -267,12 +265,12 @@ class Csv(Format):
             message = _("{path} has {found} fields in its first line, but --columns names {named}")
             raise InputError(message.format(path=path, found=layout.needed, named=len(header)))
         self.is_unnamed = not (header or layout.has_header) and layout.columns[:1] == ("c1",)
-        # rows that have fields behind the named ones, and no other width
+        # where a tenth of the rows have up to three fields behind the named ones, these are not broken
         rows = [layout.dialect.lenient_fields(line) for line in texts[layout.above + 1 :]]
         wide = Counter(map(filled_width, rows))
         most, width = max(wide, default=0), len(layout.columns)
-        is_wide = wide.total() >= _FOLLOWING and wide[most] > wide.total() * _WIDER
-        if layout.has_header and is_wide and width < most <= width + _MORE_FIELDS:
+        is_wide = wide.total() >= _FOLLOWING and wide[most] > wide.total() * 0.1
+        if layout.has_header and is_wide and width < most <= width + 3:
             layout = layout._replace(columns=layout.columns + ("",) * (most - width))
         names = _told_apart(layout.columns)
         # the index that pandas and R write first, without a name: growing numbers, which tell equal rows apart
@@ -311,8 +309,7 @@ class Csv(Format):
         if self.file.content.one_newline and not (layout.above or layout.below or layout.dialect.is_blank):
             connection.begin()
             with suppress(duckdb.InvalidInputException):
-                rows = insert(self.query(wanted))
-                self.is_regular = rows == self.file.content.lines - layout.has_header
+                self.is_regular = insert(self.query(wanted)) == self.file.content.lines - layout.has_header
             if self.is_regular:
                 connection.commit()
                 return
@@ -446,7 +443,6 @@ class _Form(NamedTuple):
 
 
 _PARTS: Final = {"clock": _LOG_CLOCK, "day": _DAY, "stamp": _LOG_STAMP, "nick": _NICK}
-_MARKS: Final = ("\u200e", "\u200f")  # begin what the program itself says
 _PROGRAM: Final = re.compile(  # in IRC
     r"(?:\*\*\*|-!-|-->|<--) (?:\S+ (?:[(<\[]\S+ )?(?:has (?:joined|left|quit|parted)|is now known as|sets? mode|joined #)|(?:Joins|Parts|Quits):).*"
 )
@@ -469,9 +465,7 @@ _MARKUP: Final = re.compile(r"[\s,\[]*[{<]|\"[^\"]*\"[,;\t]")  # or cells of a t
 _STAMPED: Final = re.compile(rf"\[?{_LOG_STAMP}")
 _FIELDS: Final = "#fields"  # W3C (with a colon) and Zeek: the columns follow
 _ZEEK: Final = {"uid": "connection", "id.orig_h": "ip"}  # an id of no user
-_LOG_SHARE: Final = 0.4  # of the first lines, the others go on; half as many are enough for a strict form
 _LEAST: Final = 2  # lines
-_HALF: Final = 0.5  # of the rows
 
 
 class Lines(Csv):
@@ -513,7 +507,7 @@ class Lines(Csv):
         text = row[row.re.groups]
         if not self._form.is_named(row) and (self._form.is_strict or _PROGRAM.match(text)):
             return True
-        return bool(_NOTICE.search(text)) and (first or text[:1] in _MARKS)
+        return bool(_NOTICE.search(text)) and (first or text.startswith(("\u200e", "\u200f")))
 
 
 def _pairs(line: str, pair: re.Pattern[str], known: Collection[str] = ()) -> dict[str, str]:
@@ -563,7 +557,7 @@ def line_form(start: bytes) -> _Form:
         row, above = (re.compile(filled(each.get(key, "(?!)"), **_PARTS)) for key in ("line", "above"))
         form = _Form(row, tuple(each["columns"].split()), above, each.get("is_strict", False))
         found = list(filter(None, map(form.row.fullmatch, shown)))
-        least = max(_LEAST, _LOG_SHARE * len(shown) * (_HALF if form.is_strict else 1))
-        if len(found) >= least and sum(map(form.is_named, found)) >= _HALF * len(found):
+        share = 0.2 if form.is_strict else 0.4  # of the first lines; the others go on
+        if len(found) >= max(_LEAST, share * len(shown)) and sum(map(form.is_named, found)) * 2 >= len(found):
             return form
     return _Form(re.compile(""), ())
