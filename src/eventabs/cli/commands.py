@@ -275,8 +275,7 @@ def init(
         message = _("{path} cannot be written ({error}); name another file with --output")
         raise UsageError(message.format(path=output, error=error.strerror or error)) from None
     print_line(stdout_console(), str(output))
-    for step in steps:
-        print_line(stderr_console(), step)
+    print_line(stderr_console(), *steps)
 
 
 def _asked_preset() -> str:
@@ -375,8 +374,7 @@ def report(
         run = runs.state_of(directory, ledger, in_use=in_use)
         page, notes = views.render_report(ledger, run, views.quality_tables(directory, run))
     views.write_report(page, path)
-    for note in notes:
-        print_line(stderr_console(), note)
+    print_line(stderr_console(), *notes)
     print_line(stdout_console(), str(path))
 
 
@@ -413,8 +411,7 @@ def export(
     written = store.export_events(
         checkpoint, chosen, output, rows=rows, cases=cases, bom=bom, timezone=timezone or "", replace=replace
     )
-    for place in written.places:
-        print_line(stdout_console(), place)
+    print_line(stdout_console(), *written.places)
     if written.pending:
         line = _("The run is not complete; users in the file: {done}, still pending: {pending}")
         print_line(stderr_console(), line.format(done=written.users, pending=written.pending))

@@ -30,17 +30,15 @@ _USE_KEYS = "calls prompt_tokens expected_output_tokens seconds cost"
 def render_estimate(console: Console, estimate: Estimate) -> None:
     """Print what was understood of the input, what it holds, its tokens, the batches and what the run would cost."""
     notes = [*estimate.described.notes(), *filter(None, [estimate.repriced])]
-    for note in (each for each in notes if not isinstance(each, InputWarning)):
-        print_line(console, messages.noted(note), style="dim")
+    warnings = [each for each in notes if isinstance(each, InputWarning)]
+    print_line(console, *(messages.noted(each) for each in notes if each not in warnings), style="dim")
     print_line(console, "")
     for table in _tables(estimate):
         # figures are never cut: in a narrower terminal the rows fold
         shown = drawn(table, least=(26, 12))
         console.print(shown, "", sep="\n", width=max(console.width, 80), crop=False)
-    for line in _said(estimate):
-        print_line(console, line)
-    for warning in (each for each in notes if isinstance(each, InputWarning)):
-        print_line(console, messages.noted(warning), style="yellow")
+    print_line(console, *_said(estimate))
+    print_line(console, *map(messages.noted, warnings), style="yellow")
     if estimate.batches:
         users_a_batch = estimate.users / estimate.batches
         print_line(console, messages.plan_line(estimate.batches, users_a_batch), style="bold")
@@ -48,11 +46,8 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
 
 def render_extension(console: Console, estimate: ExtensionEstimate) -> None:
     """Print what an extension would take in and cost."""
-    for note in estimate.described.notes():
-        print_line(console, messages.noted(note), style="dim")
-    print_line(console, "")
-    for fact in messages.news(estimate):
-        print_line(console, fact)
+    print_line(console, *map(messages.noted, estimate.described.notes()), style="dim")
+    print_line(console, "", *messages.news(estimate))
     if estimate.too_late_behaviors:
         print_line(console, messages.too_late(estimate), style="yellow")
     if estimate.changed_behaviors or estimate.gone_behaviors:
@@ -256,10 +251,8 @@ def render_columns(console: Console, described: InputDescription) -> None:
         console.print("", drawn(Table("", heads, lines, words=heads[1:])), sep="\n")
     if described.warnings:
         print_line(console, "")
-    for warning in described.warnings:
-        print_line(console, messages.noted(warning), style="yellow")
-    print_line(console, "")
-    print_line(console, _("To take other columns, copy this to eventabs.toml and change it:"))
+    print_line(console, *map(messages.noted, described.warnings), style="yellow")
+    print_line(console, "", _("To take other columns, copy this to eventabs.toml and change it:"))
     console.print(Text(described.found.proposal), soft_wrap=True)  # never folded: it is copied
 
 
@@ -271,8 +264,8 @@ def render_asked(console: Console, asked: AskedColumns, *, written: bool = False
         console.print(Text(read.proposal), soft_wrap=True)
         if read.described:
             print_line(console, messages.noted(read.described.read))
-            for warning in (each for each in read.described.warnings if each.message not in read.doubts):
-                print_line(console, messages.noted(warning), style="yellow")
+            warnings = (each for each in read.described.warnings if each.message not in read.doubts)
+            print_line(console, *map(messages.noted, warnings), style="yellow")
         if read.refused:
             print_line(console, read.refused, style="yellow")
         print_line(console, "")
@@ -281,10 +274,9 @@ def render_asked(console: Console, asked: AskedColumns, *, written: bool = False
     elif asked.differences:
         columns = (_("They differ in"), _("rows"), _("first line"), *titles)
         console.print(drawn(Table("", columns, asked.differences, words=titles)))
-    for what in asked.left_out:
-        print_line(console, _("Left out of the model's answer: {what}").format(what=what), style="yellow")
-    for doubt in asked.model.doubts:
-        print_line(console, _("Not sound by the model: {doubt}").format(doubt=doubt), style="yellow")
+    left_out, unsound = _("Left out of the model's answer: {what}"), _("Not sound by the model: {doubt}")
+    print_line(console, *(left_out.format(what=each) for each in asked.left_out), style="yellow")
+    print_line(console, *(unsound.format(doubt=each) for each in asked.model.doubts), style="yellow")
     sound = [f"--write {name}" for name in ("model", "values") if not getattr(asked, name).doubts]
     if sound and not written:
         print_line(console, _("To write one to the config file: {flags}").format(flags=", ".join(sound)))

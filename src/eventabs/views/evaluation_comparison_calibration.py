@@ -272,14 +272,12 @@ _MOST_ROWS: Final = 300  # of a user, on a page
 def render_comparison(console: Console, comparison: Comparison, *, most: int) -> None:
     """Print what differs in the settings, the figures, and `most` users side by side."""
     section = _comparison_section(comparison, 160)
-    for line in section["headlines"]:
-        print_line(console, line, style="bold")
+    print_line(console, *section["headlines"], style="bold")
     console.print()
     print_tables(console, section["tables"])
     for pair in comparison.most_different[:most]:
         _print_user(console, pair)
-    for note in (*([section["mark"]] if comparison.most_different[:most] else []), *section["notes"]):
-        print_line(console, note)
+    print_line(console, *([section["mark"]] if comparison.most_different[:most] else []), *section["notes"])
 
 
 def _comparison_section(comparison: Comparison, most: int) -> dict[str, Any]:

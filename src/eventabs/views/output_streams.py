@@ -64,9 +64,10 @@ def _plain(value: object) -> object:
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def print_line(console: Console, text: str, style: str = "") -> None:
-    """Print `text` without markup or highlighting; folded between words on a terminal, else one line."""
-    console.print(Text(one_line(text), style=style), soft_wrap=not console.is_terminal)
+def print_line(console: Console, *texts: str, style: str = "") -> None:
+    """Print each text on a line of its own, without markup or highlighting; folded between words on a terminal, else one line."""
+    for text in texts:
+        console.print(Text(one_line(text), style=style), soft_wrap=not console.is_terminal)
 
 
 def print_command(console: Console, label: str, command: str) -> None:

@@ -19,8 +19,7 @@ def print_tables(console: Console, tables: Iterable[Table], notes: Iterable[str]
     for table in tables:
         if table.rows:
             console.print(drawn(table), "", sep="\n")
-    for note in notes:
-        print_line(console, note)
+    print_line(console, *notes)
 
 
 def drawn(table: Table, *, least: tuple[int | None, int | None] = (None, None)) -> grid.Table:

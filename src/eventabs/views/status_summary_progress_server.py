@@ -98,14 +98,13 @@ def render_status(console: Console, state: RunState) -> None:
     else:
         counts = messages.progress_line(state, state.endpoint.currency)
         headline, *facts = _lines(state)
-        lines = [headline, counts, *facts]
+        print_line(console, headline, counts, *facts)
         if state.cooling_seconds:
-            lines.append(_("cooling down, {time} left").format(time=clock(state.cooling_seconds)))
+            print_line(console, _("cooling down, {time} left").format(time=clock(state.cooling_seconds)))
         if state.last_failure:
-            lines.append(messages.noted(state.last_failure))
+            print_line(console, messages.noted(state.last_failure))
         time = _("{time} in all") if state.status == "completed" else _("{time} so far")
-        for line in (*lines, time.format(time=duration(state.seconds))):
-            print_line(console, line)
+        print_line(console, time.format(time=duration(state.seconds)))
     # the built-in rules do not see who else is in a batch
     for table in batch_tables({"": state}) if state.endpoint.model else ():
         console.print("", drawn(table), sep="\n")
@@ -258,8 +257,7 @@ def render_summary(console: Console, summary: RunState, *, quiet: bool = False) 
             reparse = f"eventabs reparse {shlex.quote(summary.out)}"
             print_command(console, _("Then, without a call: "), reparse)
             print_command(console, _("To tell the rules what they mean: "), "eventabs init --rules")
-    for line in messages.failures(summary.failures):
-        print_line(console, line)
+    print_line(console, *messages.failures(summary.failures))
     _print_steps(console, summary, _files(summary))
 
 
@@ -365,8 +363,7 @@ def render_user(console: Console, view: UserView) -> None:
         facts.append(messages.in_words(row.reason))
     named = " ".join((row.user_id, *(value for _column, value in view.profile)))
     print_line(console, _("{state}: {facts}").format(state=named, facts=listed(facts)), style="bold")
-    for journey in view.journeys.values():
-        print_line(console, f"> {journey_text(journey)}", style="cyan")
+    print_line(console, *(f"> {journey_text(each)}" for each in view.journeys.values()), style="cyan")
     side_by_side = console.width >= NARROW  # else events follow the behaviors that they begin with
     table = beside([""] * (1 + side_by_side))
     for day, lines in groupby(view.lines, lambda line: line.day):
