@@ -29,7 +29,7 @@ from markupsafe import Markup
 from eventabs import __version__, interface_language as language, store
 from eventabs.errors_and_exit_codes import StorageError, UsageError
 from eventabs.inspection import StoredCall, Table, TokenUse, compactor_of, failures, stored_calls
-from eventabs.interface_language import gettext as _
+from eventabs.interface_language import gettext as _, ngettext
 from eventabs.prompts import TokenCounter
 from eventabs.runs import RunState
 from eventabs.shared_records import Behavior, Counts, UserLog
@@ -483,8 +483,8 @@ def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), *
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"_": _, "zip": zip}
-    named = "average behaviors count duration event_facts in_words limited listed money retries rows share"
+    environment.globals |= {"_": _, "ngettext": ngettext, "zip": zip}
+    named = "average behaviors count duration event_facts in_words limited listed money rows share"
     environment.filters |= {name: getattr(messages, name) for name in named.split()} | {
         "category": lambda name: one_line(messages.category(name)),
         "cell": written,

@@ -28,7 +28,7 @@ from eventabs.views import words_and_figures as messages
 from eventabs.views.live_progress import ProgressPanel
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line, rounded
 from eventabs.views.sections import NARROW, beside, drawn, labelled
-from eventabs.views.words_and_figures import clock, count, duration, events, joined, journeys, listed
+from eventabs.views.words_and_figures import clock, count, counted, duration, events, joined, journeys, listed
 
 _STATUS_KEYS = (
     "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
@@ -182,10 +182,8 @@ def _name(state: RunState) -> str:
     if state.shards:
         total = len(state.shards) + state.missing_shards
         completed = sum(shard.status == "completed" for shard in state.shards)
-        parts = [_("{count} of {total} shards completed").format(count=count(completed), total=count(total))]
-        if state.missing_shards:
-            parts.append(_("{count} missing").format(count=count(state.missing_shards)))
-        return listed(parts)
+        of_all = messages.filled(_("{count} of {total} shards completed"), completed, total=count(total))
+        return listed((of_all, *counted((_("{count} missing"), state.missing_shards))))
     return messages.in_words(state.status)
 
 
@@ -227,15 +225,14 @@ def render_summary(console: Console, summary: RunState, *, quiet: bool = False) 
     """Print how the run ended, what failed and what to do next; `quiet`: without figures."""
     well = summary.status == "completed" and not summary.failed
     done, users = count(summary.done), messages.users(summary.users)
-    facts = [_("{done} of {users} done").format(done=done, users=users)]
-    if summary.failed:
-        facts.append(_("{count} failed").format(count=count(summary.failed)))
-    facts += messages.limited(summary.users, summary.limited_of)
-    if summary.pending:
-        facts.append(_("{count} still to do").format(count=count(summary.pending)))
-    facts.append(events(summary.events))
-    if summary.journeys:
-        facts.append(journeys(summary.journeys))
+    facts = [
+        _("{done} of {users} done").format(done=done, users=users),
+        *counted((_("{count} failed"), summary.failed)),
+        *messages.limited(summary.users, summary.limited_of),
+        *counted((_("{count} still to do"), summary.pending)),
+        events(summary.events),
+        *counted((journeys(summary.journeys), summary.journeys)),
+    ]
     headline = _("{state}: {facts}").format(state=messages.in_words(summary.status), facts=listed(facts))
     print_line(console, headline, style="bold green" if well else "bold yellow")
     if not quiet:
@@ -317,7 +314,6 @@ def _files(summary: RunState) -> Iterator[tuple[str, str]]:
 
 _MARKS = {"placed": "", "minor": "·", "unplaced": "!", "unasked": "–", "": "○"}
 _DATE = 10  # characters of an ISO date
-_STYLES = {"failed": "red", "pending": "yellow"}
 
 
 def render_users(console: Console, rows: Sequence[UserRow], *, total: int, skip: int) -> None:
@@ -331,7 +327,7 @@ def render_users(console: Console, rows: Sequence[UserRow], *, total: int, skip:
     told = [
         (
             row.user_id,
-            Text(messages.in_words(row.state), style=_STYLES.get(row.state, "")),
+            Text(messages.in_words(row.state), {"failed": "red", "pending": "yellow"}.get(row.state, "")),
             row.behaviors,
             row.events,
             messages.in_words(row.reason) if row.state == "failed" and row.reason else "",
@@ -357,8 +353,7 @@ def render_user(console: Console, view: UserView) -> None:
     """Print a user's journeys, and each day's behaviors on the left, on the right the events that they are part of."""
     row = view.row
     facts = [messages.in_words(row.state), messages.behaviors(row.behaviors), events(len(view.events))]
-    if view.journeys:
-        facts.append(journeys(len(view.journeys)))
+    facts += [journeys(len(view.journeys))] if view.journeys else []
     if row.state == "failed" and row.reason:
         facts.append(messages.in_words(row.reason))
     named = " ".join((row.user_id, *(value for _column, value in view.profile)))
@@ -376,13 +371,13 @@ def render_user(console: Console, view: UserView) -> None:
                 table.add_row("", Text.assemble("  ", said, style="cyan"))
     console.print(table)
     states = Counter(line.state for line in view.lines)
-    for state, template in (
-        ("minor", _("{mark} minor ({count})")),
-        ("unplaced", _("{mark} unplaced ({count})")),
-        ("unasked", _("{mark} not asked for ({count})")),
-    ):
-        if states[state]:
-            print_line(console, template.format(mark=_MARKS[state], count=count(states[state])))
+    legend = {
+        "minor": _("{mark} minor ({count})"),
+        "unplaced": _("{mark} unplaced ({count})"),
+        "unasked": _("{mark} not asked for ({count})"),
+    }
+    for state in filter(states.get, legend):
+        print_line(console, messages.filled(legend[state], states[state], mark=_MARKS[state]))
 
 
 def _of_event(view: UserView, line: Line) -> Text:
@@ -463,8 +458,7 @@ def event_text(event: Mapping[str, Any]) -> str:
     span = begin if until == begin else f"{begin}-{until}"
     category = f"({messages.category(event['category'])})" if event["category"] else ""
     kind = str(event["type"]) + ("" if event["sure"] else "?")
-    parts = (span, kind, category, str(event["summary"]))
-    return one_line(" ".join(part for part in parts if part))
+    return one_line(" ".join(filter(None, (span, kind, category, str(event["summary"])))))
 
 
 LOOPBACK = "127.0.0.1"
@@ -486,16 +480,14 @@ class ProgressServer(ThreadingHTTPServer):
             )
             raise UsageError(message.format(port=port, error=getattr(error, "strerror", error))) from None
         self.address = f"http://{LOOPBACK}:{self.server_port}{PATHS[0]}"
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True).start()
         return self
 
     def __exit__(self, *_error: object) -> None:
         self.shutdown()
         self.server_close()
-        self._thread.join()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Print nothing: the run's terminal has nothing to do with a client that went away."""
@@ -543,7 +535,6 @@ class _Handler(BaseHTTPRequestHandler):
         self._respond(code, encode({"error": message or explain or HTTPStatus(code).phrase}).encode())
 
     def _respond(self, code: int, body: bytes) -> None:
-        self.close_connection = True
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -234,11 +234,6 @@ def limited(asked: int, of: int) -> list[str]:
     return [_("limited: {count} of {users}").format(count=count(asked), users=users(of))] if of else []
 
 
-def retries(number: int) -> str:
-    """Count repeated calls."""
-    return ngettext("{count} retry", "{count} retries", number)
-
-
 def causes(numbers: Mapping[str, int]) -> Iterator[str]:
     """Name causes or reasons, each with its number, the most frequent first."""
     for code, number in most_frequent(numbers):
@@ -268,6 +263,11 @@ def behaviors(number: int) -> str:
 def filled(message: str, number: int, **more: object) -> str:
     """Fill in a number, which the message has as {count}, {users} or {events}."""
     return message.format(count=count(number), users=users(number), events=events(number), **more)
+
+
+def counted(*said: tuple[str, int], **more: object) -> list[str]:
+    """Fill in numbers, each in its message; what there is none of is left out."""
+    return [filled(message, number, **more) for message, number in said if number]
 
 
 def category(name: str) -> str:
@@ -372,33 +372,27 @@ def _input_read(note: runs.InputRead) -> str:
     )
     no_behavior = ngettext("{count} row is no behavior", "{count} rows are no behaviors", note.non_behaviors)
     foreign = ngettext("{count} row of other shards", "{count} rows of other shards", note.other_rows)
-    parts += _counted((shortened, note.shortened), (skipped, note.skipped_lines))
-    parts += _counted((no_behavior, note.non_behaviors), (foreign, note.other_rows))
+    parts += counted((shortened, note.shortened), (skipped, note.skipped_lines))
+    parts += counted((no_behavior, note.non_behaviors), (foreign, note.other_rows))
     return _("Input: {facts}").format(facts=listed(parts))
-
-
-def _counted(*said: tuple[str, int]) -> list[str]:
-    """Fill in the counts; what there is none of is left out."""
-    return [template.format(count=count(number)) for template, number in said if number]
 
 
 def _batch_done(note: runs.BatchDone) -> str:
     sentence = _("Call {call}: {usable} of {users} usable in {time}").format(
         call=note.call, usable=count(note.usable), users=users(note.users), time=duration(note.seconds)
     )
-    template = _("{reason} ({count})")
-    clauses = [template.format(reason=in_words(code), count=count(n)) for code, n in note.unusable.items()]
+    clauses = [filled(_("{reason} ({count})"), n, reason=in_words(code)) for code, n in note.unusable.items()]
     ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
-    clauses += _counted((ignored, note.ignored), (_added_by_rules(note.missed), note.missed))
-    if of_rows := _counted((_("{count} unplaced"), note.unplaced)) + _slips(note):
+    clauses += counted((ignored, note.ignored), (_added_by_rules(note.missed), note.missed))
+    if of_rows := counted((_("{count} unplaced"), note.unplaced)) + _slips(note):
         clauses.append(_("{state}: {facts}").format(state=_("rows"), facts=listed(of_rows)))
     return joined((sentence, *clauses))
 
 
-def _slips(counted: runs.BatchDone | Counts) -> list[str]:
+def _slips(of: runs.BatchDone | Counts) -> list[str]:
     """Count the rows of answers with which something was wrong, for which nobody was asked again."""
     misfiled, repeated = _("{count} under another user's header"), _("{count} repeated")
-    return _counted((misfiled, counted.misfiled), (repeated, counted.repeated))
+    return counted((misfiled, of.misfiled), (repeated, of.repeated))
 
 
 def _added_by_rules(number: int) -> str:
@@ -412,12 +406,10 @@ def rows(counts: Counts) -> str:
     placed = _("{count} in {events} ({journeys})").format(
         count=count(counts.placed), events=events(counts.events), journeys=journeys(counts.journeys)
     )
-    minor = _("{count} minor ({share})").format(
-        count=count(counts.minor), share=share(counts.minor, counts.answered)
-    )
-    unplaced = _("{count} unplaced").format(count=count(counts.unplaced))
-    unasked = _counted((_("{count} not asked for"), counts.unasked))
-    return listed((placed, *([minor] if counts.minor else []), unplaced, *unasked, *_slips(counts)))
+    minor = counted((_("{count} minor ({share})"), counts.minor), share=share(counts.minor, counts.answered))
+    unplaced = filled(_("{count} unplaced"), counts.unplaced)
+    unasked = counted((_("{count} not asked for"), counts.unasked))
+    return listed((placed, *minor, unplaced, *unasked, *_slips(counts)))
 
 
 def event_facts(counts: Counts) -> list[str]:
@@ -434,7 +426,7 @@ def event_facts(counts: Counts) -> list[str]:
         "journeys of {count} large users not linked",
         counts.unlinked,
     )
-    return facts + _counted(
+    return facts + counted(
         (_("{count} of which the model was not sure"), counts.unsure),
         (outside, counts.outside),
         (_added_by_rules(counts.missed), counts.missed),
@@ -513,9 +505,8 @@ def news(counts: runs.Extended | runs.ExtensionEstimate) -> list[str]:
         ngettext("{count} new user", "{count} new users", counts.new_users),
         ngettext("{count} known user with news", "{count} known users with news", counts.extended_users),
         ngettext("{count} new behavior", "{count} new behaviors", counts.new_behaviors),
+        *counted((_("{count} of them late"), counts.late_behaviors)),
     ]
-    if counts.late_behaviors:
-        facts.append(filled(_("{count} of them late"), counts.late_behaviors))
     if counts.reopened_behaviors:
         again = ngettext(
             "{behaviors} asked about again on {count} day of a user",
