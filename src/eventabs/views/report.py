@@ -13,13 +13,13 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from functools import lru_cache
 from importlib import resources
 from itertools import chain, islice, pairwise
 from math import fsum
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
@@ -30,7 +30,7 @@ from eventabs import __version__, interface_language as language, store
 from eventabs.errors_and_exit_codes import StorageError, UsageError
 from eventabs.inspection import StoredCall, Table, TokenUse, compactor_of, failures, stored_calls
 from eventabs.interface_language import gettext as _, ngettext
-from eventabs.prompts import TokenCounter
+from eventabs.prompts import Compactor, TokenCounter
 from eventabs.runs import RunState
 from eventabs.shared_records import Behavior, Counts, UserLog
 from eventabs.store import Ledger, Made, RowsOfUser, UserRow
@@ -38,8 +38,6 @@ from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import one_line, picked, rounded
 from eventabs.views.sections import written
 from eventabs.views.words_and_figures import count
-
-_Thing = TypeVar("_Thing")
 
 
 @dataclass(slots=True)
@@ -93,33 +91,19 @@ def places_of(behaviors: Iterable[Behavior]) -> tuple[set[str], set[str]]:
     return where, things - where - {""}
 
 
-_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _CHUNK_BEHAVIORS: Final = 20_000  # after which a chunk is closed
-_LONGEST_TEXT: Final = 300  # characters of a text
-_LEVEL: Final = 6  # of deflate: higher ones cost twice the time for 1 %
-_SOURCES: Final = ("llm", "rules", "must")
-_UNSURE, _OUTSIDE = 1, 2  # flags of an event; its source is above them
-_ABOVE_FLAGS: Final = 4
-_NEXT: Final = -1  # in the place of the number of a text that has not been named before
 
 
-def _number(known: dict[_Thing, int], thing: _Thing) -> int:
+def _number(known: dict[Any, int], thing: object) -> int:
     """Return the number of a thing, in the order of their first use."""
     return known.setdefault(thing, len(known))
-
-
-class LogFacts(NamedTuple):
-    """A user's log, its behaviors in their compact form without times, and those that no event is made of."""
-
-    log: UserLog
-    phrases: Sequence[str]
-    rows: RowsOfUser
 
 
 class PackedUsers:
     """Users that are kept for the page. `users` is the index, a column for each fact."""
 
-    def __init__(self) -> None:
+    def __init__(self, compactor: Compactor) -> None:
+        self._compactor = compactor
         self.chunks: list[bytes] = []
         self.bytes = 0  # of all chunks
         self.numbers: dict[str, int] = {}  # of users, by id
@@ -135,23 +119,23 @@ class PackedUsers:
         self._size = 0  # behaviors and events
         self._names, self._summaries = {"": 0}, {"": 0}  # numbers of texts
 
-    def add(self, row: UserRow, made: Made, log: LogFacts, *, is_drawn: bool = True) -> None:
-        """Keep a user; one that is not drawn is beside the sample, and counted nowhere."""
-        behaviors = log.log.behaviors
+    def add(self, row: UserRow, made: Made, log: UserLog, rows: RowsOfUser, *, is_drawn: bool = True) -> None:
+        """Keep a user, with the `rows` that no event is made of; one that is not drawn is beside the sample, and counted nowhere."""
+        behaviors = log.behaviors
         self.numbers[row.user_id] = len(self.numbers)
-        self.offsets |= log.log.offsets
+        self.offsets |= log.offsets
         kinds = [_number(self._kinds, (event["type"], event["category"])) for event in made.events]
         values = {
             "beside": int(not is_drawn),
             "id": shown(row.user_id),
             "state": ("done", "failed", "pending").index(row.state),
             "reason": _number(self._reasons, row.reason or ""),
-            "profile": {_number(self._columns, column): shown(value) for column, value in log.log.profile},
+            "profile": {_number(self._columns, column): shown(value) for column, value in log.profile},
             "behaviors": len(behaviors),
             "events": len(made.events),
             "journeys": len(made.journeys),
-            "minor": len(log.rows.minor),
-            "unplaced": len(log.rows.unplaced),
+            "minor": len(rows.minor),
+            "unplaced": len(rows.unplaced),
             "first": seconds_of(behaviors[0].start) if behaviors else None,
             "last": seconds_of(behaviors[-1].start) if behaviors else None,
             "kinds": sorted(set(kinds)),
@@ -159,34 +143,33 @@ class PackedUsers:
         }
         for name, value in values.items():
             self.users[name].append(value)
-        self._records.append(self._record(made, log, kinds))
+        self._records.append(self._record(made, log, rows, kinds))
         self._size += len(behaviors) + len(made.events)
         if self._size > _CHUNK_BEHAVIORS:
             self.close_chunk()
 
-    def _record(self, made: Made, log: LogFacts, kinds: list[int]) -> list[Any]:
-        behaviors, events = log.log.behaviors, made.events
+    def _record(self, made: Made, log: UserLog, rows: RowsOfUser, kinds: list[int]) -> list[Any]:
+        behaviors, events = log.behaviors, made.events
         times = [seconds_of(behavior.start) for behavior in behaviors]
         base = times[0] if times else 0
         # the number of each behavior's event from 1; below: why it has none
         owners = [0] * len(times)
-        for state, indices in enumerate(log.rows, 1):
+        for state, indices in enumerate(rows, 1):
             for index in indices:
                 owners[index] = -state
         for number, event in enumerate(events, 1):
             for index in event["behaviors"]:
                 owners[index] = number
         numbers = {journey["id"]: number for number, journey in enumerate(made.journeys, 1)}
+        # 1: the model was not sure of it, 2: it is outside the vocabulary; above both its source
         flags = [
-            _UNSURE * (not event["sure"])
-            + _OUTSIDE * bool(event.get("outside"))
-            + _ABOVE_FLAGS * _SOURCES.index(event["source"])
-            for event in events
+            (not e["sure"]) + 2 * bool(e.get("outside")) + 4 * ("llm", "rules", "must").index(e["source"])
+            for e in events
         ]
         return [
             base,
             differences(times, base),
-            [_number(self._names, phrase) for phrase in log.phrases],
+            [_number(self._names, phrase) for phrase in self._compactor.phrases(log)],
             [behavior.duration or 0 for behavior in behaviors],
             differences(owners, 0),
             kinds,
@@ -201,10 +184,10 @@ class PackedUsers:
         ]
 
     def _summary(self, text: str) -> int:
-        """Return the number of a summary, _NEXT for one that is new: most are."""
+        """Return the number of a summary, -1 for one that is new: most are."""
         known = len(self._summaries)
         number = _number(self._summaries, text)
-        return _NEXT if number == known else number
+        return -1 if number == known else number
 
     def close_chunk(self) -> None:
         """Compress what has been added since the last time."""
@@ -226,12 +209,13 @@ class PackedUsers:
 
 def packed(value: object) -> bytes:
     """Return JSON, deflated; the browser inflates it. Lone surrogates cannot occur: texts are escaped."""
-    return zlib.compress(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS), _LEVEL)
+    # at level 6: higher ones cost twice the time for 1 %
+    return zlib.compress(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS), 6)
 
 
 def seconds_of(moment: datetime) -> int:
     """Return seconds of wall time since 1970."""
-    days = moment.toordinal() - _EPOCH_DAY
+    days = moment.toordinal() - 719_163  # the number of 1970-01-01
     return days * 86_400 + moment.hour * 3_600 + moment.minute * 60 + moment.second
 
 
@@ -242,7 +226,7 @@ def differences(numbers: Iterable[int], base: int) -> list[int]:
 
 def shown(text: str) -> str:
     """Make control and bidi characters visible, and cut what no page can show."""
-    return one_line(text[:_LONGEST_TEXT])
+    return one_line(text[:300])
 
 
 MOST_TEXT_BYTES: Final = 4_000_000  # of all texts, compressed
@@ -350,7 +334,6 @@ MOST_COLORS: Final = 30  # of types: each hue plain, hatched and dotted
 MOST_USERS: Final = 20_000  # whose timelines are in a page
 MOST_LOG_BYTES: Final = 24_000_000  # of them, compressed
 _MOST_FAILED: Final = 2_000  # of users that are kept beside a sample because they failed
-_OF_STORED: Final = 0.6  # bytes in the page for a byte of stored logs, with the events, at most
 _ERRORS: Final = (
     "SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'"
     " GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
@@ -359,22 +342,18 @@ _RETRIES: Final = "SELECT cause, count(*), max(wait_seconds) FROM retries GROUP 
 _SAID: Final = re.compile(r"""\b_\(("(?:[^"\\]|\\.)*")\)""")  # a message in a script
 _HERE: Final = "<!--data-->"  # no text from data holds it: < is escaped
 
-_STYLES: Final = tuple(f"assets/report/{name}.css" for name in ("page", "timeline", "charts", "print"))
-_PARTS: Final = "elements data address groups charts overview timeline user table tables calls main"
-_SCRIPTS: Final = tuple(f"assets/report/{name}.js" for name in _PARTS.split())
-
 
 def render_report(
     ledger: Ledger, run: RunState, quality: Iterable[Table]
 ) -> tuple[Iterator[bytes], list[str]]:
     """Return the page of a run in pieces, and what its reader should know of what it leaves out."""
     meta, endpoint, total = ledger.meta(), run.endpoint, run.users
-    settings, compactor = store.settings_in_force(meta), compactor_of(meta)
+    settings = store.settings_in_force(meta)
     goal, timezone = store.goal_of(settings), settings.get("input", {}).get("timezone", "")
-    sums, users, beside = Sums(goal), PackedUsers(), 0
+    sums, users, beside = Sums(goal), PackedUsers(compactor_of(meta)), 0
     ((logged_bytes,),) = ledger.rows("SELECT coalesce(sum(length(log)), 0) FROM users")
-    # the share of users that a page keeps, drawn by their ids
-    part = min(1.0, MOST_USERS / max(1, total), MOST_LOG_BYTES / max(1.0, logged_bytes * _OF_STORED))
+    # the share of users that a page keeps, drawn by their ids; with the events a byte of a stored log takes 0.6 bytes at most
+    part = min(1.0, MOST_USERS / max(1, total), MOST_LOG_BYTES / max(1.0, logged_bytes * 0.6))
     query = "SELECT * FROM user_states WHERE user_id > ? AND state IS NOT NULL"
     for row in map(UserRow._make, ledger.by_user(query)):
         made = store.made_of(ledger, row.user_id)
@@ -385,8 +364,7 @@ def render_report(
         beside += is_listed
         if is_drawn or is_listed:
             log = ledger.log(row.user_id)
-            facts = LogFacts(log, compactor.phrases(log), store.rows_of_user(ledger, row.user_id))
-            users.add(row, made, facts, is_drawn=is_drawn)
+            users.add(row, made, log, store.rows_of_user(ledger, row.user_id), is_drawn=is_drawn)
     users.close_chunk()
     zone = ZoneInfo("UTC")  # of the times of calls, where the run names none that this machine knows
     with suppress(ValueError, OSError, ZoneInfoNotFoundError):
@@ -411,10 +389,11 @@ def render_report(
     taken = settings.get("profiles", {}).get("columns", ())
     left = meta.get("input", {}).get("profile_left", [])
     inputs = [Path(path).name for path in meta["paths"]]
+    scripts = "elements data address groups charts overview timeline user table tables calls main"
     page = render_page(
-        "assets/report/page.html.j2",
-        _STYLES,
-        _SCRIPTS,
+        "report/page.html.j2",
+        [f"report/{name}.css" for name in ("page", "timeline", "charts", "print")],
+        [f"report/{name}.js" for name in scripts.split()],
         here=Markup(_HERE),  # noqa: S704  our own mark
         run=run,
         inputs=inputs,
@@ -451,11 +430,11 @@ def render_report(
         **{f"texts-{number}": chunk for number, chunk in enumerate(calls.chunks)},
     }
     head, tail = (half.encode("utf-8", "replace") for half in page.split(_HERE))
-    scripts = (
+    data_blocks = (
         b'<script type="text/plain" id="data-%s">%s</script>\n' % (name.encode(), base64.b64encode(data))
         for name, data in blocks.items()
     )
-    return chain([head], scripts, [tail]), list(filter(None, notes.values()))
+    return chain([head], data_blocks, [tail]), list(filter(None, notes.values()))
 
 
 def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), **values: object) -> str:
@@ -537,5 +516,4 @@ def _short(number: int) -> str:
 
 def _part(name: str) -> str:
     """Return one of our files: those without a folder are shared by all pages."""
-    name = name if "/" in name else f"assets/{name}"
-    return resources.files("eventabs.views").joinpath(*name.split("/")).read_text("utf-8")
+    return resources.files("eventabs.views").joinpath("assets", *name.split("/")).read_text("utf-8")

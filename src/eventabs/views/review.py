@@ -24,7 +24,6 @@ from eventabs.views.words_and_figures import count, joined
 
 _MOST_TYPES: Final = 12  # in a table
 _MOST_DIFFERENT: Final = 10
-_LARGEST: Final = 16_000_000  # bytes of a stored result
 _DRAWN_KEYS: Final = (
     "review seed by events_in_run journeys_in_run days_in_run events_a_user_day drawn journeys doubtful days"
 )
@@ -39,7 +38,7 @@ def render_review_page(sheet: Sheet) -> str:
     return render_page(
         "review.html.j2",
         ["review.css"],
-        ["assets/report/elements.js", "review.js"],
+        ["report/elements.js", "review.js"],
         # what there is to judge: the parts are the sections, which add up to what the page counts
         facts=[
             _("{events} of {of}").format(events=messages.events(drawn), of=count(review.events_in_run)),
@@ -68,8 +67,7 @@ def _parts(review: Review) -> Iterator[tuple[str, str, Sequence[SampledEvent | S
     doubtful = [event for event in review.events if event.doubts and not event.drawn]
     note = _("Chosen, not drawn: what you say here mends events, and gives no bound for the others.")
     yield _("The most doubtful first"), note, doubtful
-    by_type = _("Events, as many of each type")
-    title = by_type if review.by else _("Events, a simple random sample")
+    title = _("Events, as many of each type") if review.by else _("Events, a simple random sample")
     note = _("In random order: the bound is of these alone, and holds for all events of the run.")
     yield title, note, [event for event in drawn if event.item.startswith("E")]
     title = _("Journeys, a simple random sample")
@@ -101,11 +99,7 @@ def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
         "category": messages.category(item.category),
         "when": _when(item.start, item.end),
     }
-    return told | {
-        **{name: shown(text) for name, text in texts.items()},
-        "behaviors": item.behaviors,
-        "doubts": item.doubts,
-    }
+    return told | {name: shown(text) for name, text in texts.items()} | picked("behaviors doubts", item)
 
 
 def _when(start: str, end: str) -> str:
@@ -129,7 +123,7 @@ def quality_tables(directory: RunDirectory, counts: Counts) -> Iterator[Table]:
     for path in sorted(results, key=lambda path: path.lstat().st_mtime, reverse=True):
         # one that cannot be read, or is of another version, is left out
         with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-            result = orjson.loads(store.read_head(path, _LARGEST))
+            result = orjson.loads(store.read_head(path, 16_000_000))
             for reviewer in result["reviewers"]:  # a page is handed on: it names no folder
                 reviewer["file"] = Path(reviewer["file"]).name
             first, *others = _tables(result)

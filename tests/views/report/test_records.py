@@ -8,9 +8,10 @@ from typing import Any
 import orjson
 from hypothesis import given, settings, strategies as st
 
+from eventabs.prompts import Compactor
 from eventabs.shared_records import Behavior, Counts, UserLog
 from eventabs.store.ledger_queries import Made, RowsOfUser, UserRow
-from eventabs.views.report import LogFacts, PackedUsers, Sums, differences, places_of, shown
+from eventabs.views.report import PackedUsers, Sums, differences, places_of, shown
 
 FIRST = datetime(2026, 1, 5, 23, 59, 58)  # noqa: DTZ001  exports hold wall times
 
@@ -26,9 +27,12 @@ JOURNEY = {
 logs = st.lists(st.tuples(st.integers(0, 4_000), st.integers(0, 9_000)), min_size=1, max_size=12)
 
 
+COMPACTOR = Compactor("zh", ())
+
+
 def _facts(
     steps: list[tuple[int, int]], owners: list[int], texts: list[str]
-) -> tuple[UserRow, Made, LogFacts]:
+) -> tuple[UserRow, Made, UserLog, RowsOfUser]:
     starts = accumulate(step for step, _length in steps)
     behaviors = tuple(
         Behavior(
@@ -58,7 +62,7 @@ def _facts(
     without = RowsOfUser(*([i for i, owner in enumerate(owners) if owner == state] for state in (-1, -2, -3)))
     row = UserRow("ann", "done", len(behaviors), len(events), None, 0)
     log = UserLog("ann", behaviors, (("city", "上海\n"),))
-    return row, Made(events, [JOURNEY]), LogFacts(log, [b.item for b in behaviors], without)
+    return row, Made(events, [JOURNEY]), log, without
 
 
 def _opened(packed: PackedUsers) -> dict[str, Any]:
@@ -73,9 +77,9 @@ def test_a_record_holds_what_behaviors_and_events_say(
     steps: list[tuple[int, int]], data: st.DataObject
 ) -> None:
     owners = data.draw(st.lists(st.integers(-3, 4), min_size=len(steps), max_size=len(steps)))
-    row, made, log = _facts(steps, owners, ["吃", "", "吃", "看"])
-    packed = PackedUsers()
-    packed.add(row, made, log)
+    row, made, log, without = _facts(steps, owners, ["吃", "", "吃", "看"])
+    packed = PackedUsers(COMPACTOR)
+    packed.add(row, made, log, without)
     chunk = _opened(packed)
     (record,) = chunk["users"]
     base, times, names, lengths, owned, kinds, summaries, flags, journey_of, journeys, rows, files, *_rest = (
@@ -83,7 +87,7 @@ def test_a_record_holds_what_behaviors_and_events_say(
     )
     assert base == (FIRST - datetime(1970, 1, 1)) // timedelta(seconds=1) + steps[0][0]  # noqa: DTZ001  as above
     assert list(accumulate(times)) == [at - steps[0][0] for at in accumulate(step for step, _length in steps)]
-    assert [chunk["names"][name] for name in names] == log.phrases
+    assert [chunk["names"][name] for name in names] == COMPACTOR.phrases(log)
     assert lengths == [length for _step, length in steps]
     numbers = list(accumulate(owned))
     assert [
@@ -92,9 +96,9 @@ def test_a_record_holds_what_behaviors_and_events_say(
     assert [number for number in numbers if number < 0] == [owner for owner in owners if owner < 0]
     assert [bool(number) for number in journey_of] == [bool(event["journey"]) for event in made.events]
     assert journeys == [["购买", "帐篷\\n", 2, 1]]
-    assert list(accumulate(rows)) == [behavior.line for behavior in log.log.behaviors]
-    assert (files or [0]) == [behavior.file for behavior in log.log.behaviors]
-    assert {chunk["names"][place] for place in record[12]} == {b.item for b in log.log.behaviors}
+    assert list(accumulate(rows)) == [behavior.line for behavior in log.behaviors]
+    assert (files or [0]) == [behavior.file for behavior in log.behaviors]
+    assert {chunk["names"][place] for place in record[12]} == {b.item for b in log.behaviors}
     assert record[13] == []
     assert packed.index()["columns"] == ["city"]
     assert packed.users["profile"] == [{0: "上海\\n"}]
@@ -109,11 +113,11 @@ def _texts(texts: list[str], numbers: list[int]) -> list[str]:
 
 
 def test_flags_say_what_the_model_was_not_sure_of_and_where_an_event_comes_from() -> None:
-    row, made, log = _facts([(0, 60)], [0], ["a"])
+    row, made, log, without = _facts([(0, 60)], [0], ["a"])
     (event,) = made.events
-    packed = PackedUsers()
+    packed = PackedUsers(COMPACTOR)
     changed = [event, event | {"source": "must", "sure": False}, event | {"outside": True}]
-    packed.add(row, made._replace(events=changed), log)
+    packed.add(row, made._replace(events=changed), log, without)
     assert _opened(packed)["users"][0][7] == [0, 9, 2]
 
 
@@ -123,10 +127,10 @@ def test_differences_add_up(numbers: list[int], base: int) -> None:
 
 
 def test_a_chunk_is_closed_before_it_grows_large_and_users_are_found_in_it() -> None:
-    packed = PackedUsers()
+    packed = PackedUsers(COMPACTOR)
     for number in range(700):
-        row, made, log = _facts([(1, 1)] * 30, [0] * 30, ["a"])
-        packed.add(row._replace(user_id=f"user{number}"), made, log)
+        row, made, log, without = _facts([(1, 1)] * 30, [0] * 30, ["a"])
+        packed.add(row._replace(user_id=f"user{number}"), made, log, without)
     packed.close_chunk()
     chunks = packed.index()["users"]["chunk"]
     assert len(packed.chunks) == chunks[-1] + 1 > 1
@@ -139,7 +143,7 @@ def test_the_sums_count_a_user_once_for_each_type_and_kind() -> None:
     sums = Sums("conversion")
     bought = JOURNEY | {"kind": "购买"}
     for converted in (True, False):
-        _row, made, _log = _facts([(0, 60), (60, 60)], [0, 1], ["a"])
+        _row, made, *_log = _facts([(0, 60), (60, 60)], [0, 1], ["a"])
         first, second = made.events
         events = [
             first,
