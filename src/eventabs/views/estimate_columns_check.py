@@ -18,14 +18,6 @@ from eventabs.views.output_streams import cut, encode, one_line, picked, print_l
 from eventabs.views.sections import drawn, labelled
 from eventabs.views.words_and_figures import count, duration, joined, money, share
 
-_JSON_KEYS = (
-    "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
-    " case currency dense larger_output sampled concurrency tokens_per_second max_input_tokens max_output_tokens"
-    " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
-    " schemas columns warnings tier prefix_tokens cost_cached linking_calls"
-)
-_USE_KEYS = "calls prompt_tokens expected_output_tokens seconds cost"
-
 
 def render_estimate(console: Console, estimate: Estimate) -> None:
     """Print what was understood of the input, what it holds, its tokens, the batches and what the run would cost."""
@@ -35,8 +27,7 @@ def render_estimate(console: Console, estimate: Estimate) -> None:
     print_line(console, "")
     for table in _tables(estimate):
         # figures are never cut: in a narrower terminal the rows fold
-        shown = drawn(table, least=(26, 12))
-        console.print(shown, "", sep="\n", width=max(console.width, 80), crop=False)
+        console.print(drawn(table, least=(26, 12)), "", sep="\n", width=max(console.width, 80), crop=False)
     print_line(console, *_said(estimate))
     print_line(console, *map(messages.noted, warnings), style="yellow")
     if estimate.batches:
@@ -81,10 +72,18 @@ def estimate_json(estimate: Estimate) -> str:
         "seconds": round(estimate.seconds, 1),
         "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
         "unpacked": picked(
-            _USE_KEYS, {"calls": unpacked.batches, "seconds": round(unpacked.seconds, 1)}, unpacked
+            "calls prompt_tokens expected_output_tokens seconds cost",
+            {"calls": unpacked.batches, "seconds": round(unpacked.seconds, 1)},
+            unpacked,
         ),
     }
-    return encode(picked(_JSON_KEYS, fields, described, estimate, estimate.described.read))
+    keys = (
+        "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
+        " case currency dense larger_output sampled concurrency tokens_per_second max_input_tokens max_output_tokens"
+        " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
+        " schemas columns warnings tier prefix_tokens cost_cached linking_calls"
+    )
+    return encode(picked(keys, fields, described, estimate, estimate.described.read))
 
 
 def print_prompt(console: Console, request: Request) -> None:
@@ -219,17 +218,9 @@ def _cost(estimate: Estimate) -> str:
     return cost
 
 
-_COLUMNS_KEYS = (
-    "schemas columns warnings unknown_actions users behaviors rejected_rows rejects duplicates paired_ends unpaired skipped_lines"
-    " non_behaviors files rows proposal"
-)
-_LISTED = 20  # columns without a role, and files
-
-
 def render_columns(console: Console, described: InputDescription) -> None:
     """Print the roles with their columns, rows beside the lines that they become, warnings, and TOML to copy."""
     print_line(console, messages.noted(described.read))
-    of_several = len(described.found.mappings) > 1
     for mapping in described.found.mappings:
         of = ngettext("Of the first {count} row", "Of the first {count} rows", mapping.sampled)
         rows = [
@@ -239,7 +230,7 @@ def render_columns(console: Console, described: InputDescription) -> None:
         print_line(console, "")
         if mapping.schema:
             print_line(console, _("Schema: {schema}").format(schema=mapping.schema))
-        if of_several:
+        if len(described.found.mappings) > 1:
             print_line(console, _("Files: {files}").format(files=_listed(mapping.files)))
         console.print(drawn(Table("", (_("Role"), _("Column"), of, ""), rows, words=[_("Column")])))
         if mapping.unused:
@@ -250,8 +241,7 @@ def render_columns(console: Console, described: InputDescription) -> None:
         lines = [(row.line, cut(row.text, 1000), row.becomes) for row in described.rows]
         console.print("", drawn(Table("", heads, lines, words=heads[1:])), sep="\n")
     if described.warnings:
-        print_line(console, "")
-    print_line(console, *map(messages.noted, described.warnings), style="yellow")
+        print_line(console, "", *map(messages.noted, described.warnings), style="yellow")
     print_line(console, "", _("To take other columns, copy this to eventabs.toml and change it:"))
     console.print(Text(described.found.proposal), soft_wrap=True)  # never folded: it is copied
 
@@ -286,8 +276,12 @@ def columns_json(found: InputDescription | AskedColumns) -> str:
     """Return the object that columns prints with --json; with --ask `described` is what it prints without."""
 
     def told(described: InputDescription) -> dict[str, object]:
+        keys = (
+            "schemas columns warnings unknown_actions users behaviors rejected_rows rejects duplicates paired_ends"
+            " unpaired skipped_lines non_behaviors files rows proposal"
+        )
         fields = described.facts() | {"rejects": described.read.reasons, "files": described.found.mappings}
-        return picked(_COLUMNS_KEYS, fields, described.read, described, described.found)
+        return picked(keys, fields, described.read, described, described.found)
 
     if isinstance(found, InputDescription):
         return encode(told(found))
@@ -299,15 +293,10 @@ def columns_json(found: InputDescription | AskedColumns) -> str:
 
 
 def _listed(names: tuple[str, ...]) -> str:
-    more = len(names) - _LISTED
-    listed = ", ".join(names[:_LISTED])
-    return listed if more <= 0 else _("{names} and {count} more").format(names=listed, count=count(more))
+    listed, others = ", ".join(names[:20]), len(names[20:])
+    return _("{names} and {count} more").format(names=listed, count=count(others)) if others else listed
 
 
-_CHECK_KEYS = (
-    "sound config provider preset model host key_variable key_set models context_tokens abilities prompt_tokens"
-    " completion_tokens cached_tokens cost currency seconds findings"
-)
 _MARKS: dict[State, tuple[str, str]] = {
     "ok": ("✓", "green"),
     "note": ("·", "dim"),
@@ -371,20 +360,17 @@ def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
 def render_verdict(console: Console, report: CheckReport) -> None:
     """Print the verdict, and what the check itself cost."""
     warnings = sum(finding.state == "warning" for finding in report.findings)
-    if report.exit_code:
-        style = "bold red"
-        verdict = {
-            1: _("The endpoint fails: see what is marked ✗"),
-            2: _("The settings have to be corrected: see what is marked ✗"),
-        }[report.exit_code]
+    if report.exit_code == 1:
+        style, verdict = "bold red", _("The endpoint fails: see what is marked ✗")
+    elif report.exit_code:
+        style, verdict = "bold red", _("The settings have to be corrected: see what is marked ✗")
     elif warnings:
         style = "bold yellow"
         verdict = ngettext(
             "Checks passed with {count} warning", "Checks passed with {count} warnings", warnings
         )
     else:
-        style = "bold green"
-        verdict = _("All checks passed")
+        style, verdict = "bold green", _("All checks passed")
     facts = [verdict]
     if any(spent := report.facts.spent):
         template = _("the check took {prompt} tokens in and {completion} out in {time}")
@@ -410,4 +396,8 @@ def check_json(report: CheckReport) -> str:
             for f in report.findings
         ],
     }
-    return encode(picked(_CHECK_KEYS, fields, report, facts, facts.spent))
+    keys = (
+        "sound config provider preset model host key_variable key_set models context_tokens abilities prompt_tokens"
+        " completion_tokens cached_tokens cost currency seconds findings"
+    )
+    return encode(picked(keys, fields, report, facts, facts.spent))

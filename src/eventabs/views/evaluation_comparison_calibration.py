@@ -102,7 +102,6 @@ def shape_fields(shape: Sums) -> dict[str, float | None]:
 DAY: Final = 86_400
 _MOST_DAYS: Final = 2_000  # on a page
 _LANE: Final = 960  # pixels of a day, at least
-_WIDE, _NARROW, _GAP = 12.5, 7.0, 6.0  # pixels of a Chinese character, of another one, after a name
 _LONGEST: Final = 18  # characters of a name on a lane
 
 
@@ -252,7 +251,7 @@ def _bars(segments: Iterable[Segment], day: int, colors: Mapping[str, str]) -> l
         left, width = 100 * (first - begin) / DAY, max(0.4, 100 * (last - first) / DAY)
         label = one_line(segment.label)
         name = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
-        needs = sum(_NARROW if character.isascii() else _WIDE for character in name) + _GAP
+        needs = sum(7.0 if each.isascii() else 12.5 for each in name) + 6.0  # pixels; Chinese is wider
         pixels = min(left / 100 * _LANE, _LANE - needs)  # the name's; it does not run over the end of the day
         row = next((place for place, there in enumerate(free) if there <= pixels), len(free))
         free[row:] = [max((left + width) / 100 * _LANE, pixels + needs), *free[row + 1 :]]
@@ -264,9 +263,7 @@ def _bars(segments: Iterable[Segment], day: int, colors: Mapping[str, str]) -> l
 
 RUN_NAMES: Final = ("A", "B")
 DIFFERS: Final = "≠"
-_MOST_TYPES: Final = 8  # in the terminal
 _MOST_LINES: Final = 40  # of a user, in the terminal
-_MOST_ROWS: Final = 300  # of a user, on a page
 
 
 def render_comparison(console: Console, comparison: Comparison, *, most: int) -> None:
@@ -289,15 +286,13 @@ def _comparison_section(comparison: Comparison, most: int) -> dict[str, Any]:
     ]
     kept = {"rows": _("rows, with event or journey and its type"), "journeys": _("journeys found whole")}
     settings = [(each["key"], cut(each["a"], most), cut(each["b"], most)) for each in comparison.settings]
-    types = [tuple(each.values()) for each in comparison.types[:_MOST_TYPES]]
+    types = [tuple(each.values()) for each in comparison.types[:8]]
     stays = [
         (kept[key], decimals(figure.value), messages.at_least(figure.low))
         for key, figure in comparison.kept.items()
     ]
     other = _("in B, of the same behaviors")
     mark = _("{mark} an event without an equal one in the other run: the same labels and behaviors")
-    # the built-in rules do not see who else is in a batch
-    by_model = {name: run for name, run in both if run.endpoint.model}
     return {
         "headlines": headlines,
         "tables": [
@@ -306,26 +301,25 @@ def _comparison_section(comparison: Comparison, most: int) -> dict[str, Any]:
             *score_tables(comparison.scores),
             Table(_("Each run"), ("", *RUN_NAMES, _("change")), list(_run_rows(comparison))),
             Table(_("Type in A"), ("", other, _("behaviors")), types, words=[other]),
-            *batch_tables(by_model),
+            # the built-in rules do not see who else is in a batch
+            *batch_tables({name: run for name, run in both if run.endpoint.model}),
         ],
         "notes": list(_comparison_notes(comparison)),
         "mark": mark.format(mark=DIFFERS),
     }
 
 
-_KEYS: Final = "users shared_users other_rows same_input a b settings figures wholes journeys kept drawn types most_different"
-
-
 def comparison_json(comparison: Comparison) -> str:
     """Return the comparison as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
     runs = {"a": _run_fields(comparison.a), "b": _run_fields(comparison.b)}
     scores = {"figures": comparison.scores["groups"], "wholes": {}, "journeys": {}, **comparison.scores}
-    return encode(picked(_KEYS, runs, {"drawn": _drawn(comparison)}, scores, comparison))
+    keys = "users shared_users other_rows same_input a b settings figures wholes journeys kept drawn types most_different"
+    return encode(picked(keys, runs, {"drawn": _drawn(comparison)}, scores, comparison))
 
 
 def render_comparison_page(comparison: Comparison) -> str:
     """Return a page with the figures, and the users that differ most side by side."""
-    pairs = [(pair, _lines(pair)[:_MOST_ROWS]) for pair in comparison.most_different]
+    pairs = [(pair, _lines(pair)[:300]) for pair in comparison.most_different]
     types = Counter(kind for _pair, lines in pairs for line in lines for kind in line.types if kind)
     names = [name for name, _uses in messages.most_frequent(types)]
     return render_page(
@@ -346,9 +340,8 @@ def _comparison_notes(comparison: Comparison) -> Iterator[str]:
         message = _("The files of both inputs are not the same: {a} in A, {b} in B, {both} in both")
         users = (*(counts.users for counts in counted), comparison.shared_users)
         yield message.format(**dict(zip(("a", "b", "both"), map(messages.users, users), strict=True)))
-    if comparison.other_rows:
-        message = _("{users} with other behaviors in A than in B: matched by time and content")
-        yield messages.filled(message, comparison.other_rows)
+    message = _("{users} with other behaviors in A than in B: matched by time and content")
+    yield from messages.counted((message, comparison.other_rows))
     for name, run, counts in zip(RUN_NAMES, both, counted, strict=True):
         if left_out := counts.done - comparison.users:
             yield messages.filled(_("{users} that only {run} has done are left out"), left_out, run=name)
@@ -393,8 +386,7 @@ def _run_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
             "-" if cost is None else money(cost, each.currency)
             for cost, each in zip(paid, endpoints, strict=True)
         )
-        is_one_currency = endpoints[0].currency == endpoints[1].currency
-        yield _("cost"), *costs, _change(*paid) if is_one_currency else ""
+        yield _("cost"), *costs, _change(*paid) if endpoints[0].currency == endpoints[1].currency else ""
 
 
 def _change(before: float | None, after: float | None) -> str:
@@ -473,11 +465,10 @@ def _print_user(console: Console, pair: UserPair) -> None:
 
 
 def _user_line(pair: UserPair) -> str:
-    equal = len(pair.a.events) - len(pair.a.unequal)
     facts = [messages.behaviors(len(pair.behaviors))]
     for name, side in zip(RUN_NAMES, (pair.a, pair.b), strict=True):
         facts.append(messages.filled(_("{events} in {run}"), len(side.events), run=name))
-    facts.append(_("{number} equal").format(number=count(equal)))
+    facts.append(_("{number} equal").format(number=count(len(pair.a.events) - len(pair.a.unequal))))
     return _("{state}: {facts}").format(state=pair.user_id, facts=messages.listed(facts))
 
 
@@ -488,10 +479,8 @@ def _lines(pair: UserPair) -> list[_Line]:
     sides = [_told(side, usual) for side in (pair.a, pair.b)]
     lines = []
     for place, (day, text) in enumerate(zip(pair.days, pair.behaviors, strict=True)):
-        (ours, own, is_ours), (theirs, other, is_theirs) = (
-            side.get(place, ("", "", False)) for side in sides
-        )
-        lines.append(_Line(day, one_line(text), (ours, theirs), (own, other), is_ours or is_theirs))
+        events, types, differ = zip(*(side.get(place, ("", "", False)) for side in sides), strict=True)
+        lines.append(_Line(day, one_line(text), events, types, any(differ)))
     near = {place + step for place, line in enumerate(lines) if line.differs for step in (-1, 0, 1)}
     shown: list[_Line] = []
     for is_near, places in groupby(range(len(lines)), key=near.__contains__):
@@ -525,8 +514,7 @@ def announcement(plan: AskingPlan) -> str:
     ]
     if plan.endpoint.model and plan.cost is not None:
         facts.append(_("about {cost}").format(cost=money(plan.cost, plan.endpoint.currency)))
-    template = _("{users} of {all} asked again, at most {sizes} a prompt, by {model}: {facts}")
-    return template.format(
+    return _("{users} of {all} asked again, at most {sizes} a prompt, by {model}: {facts}").format(
         users=count(plan.users),
         all=messages.users(plan.users_in_run),
         sizes=", ".join(count(arm.users) for arm in plan.arms),
@@ -574,12 +562,10 @@ def render_calibration(console: Console, calibration: Calibration) -> None:
     print_tables(console, [table], notes)
 
 
-_ARM_KEYS = "done failed pending calls retries prompt_tokens completion_tokens cost kept lacks"
-
-
 def calibration_json(calibration: Calibration) -> str:
     """Return the calibration as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
     plan, best = calibration.plan, calibration.recommended
+    keys = "done failed pending calls retries prompt_tokens completion_tokens cost kept lacks"
     return encode(
         {
             "users_in_run": plan.users_in_run,
@@ -593,7 +579,7 @@ def calibration_json(calibration: Calibration) -> str:
                     "out": str(facts.arm.path),
                     "users_a_prompt": facts.arm.users,
                     "rows_a_call": facts.rows,
-                    **picked(_ARM_KEYS, facts.counts, facts),
+                    **picked(keys, facts.counts, facts),
                 }
                 for facts in calibration.arms
             ],

@@ -80,18 +80,12 @@ class Sums:
         }
 
 
-MOST_SUMMED: Final = 40  # types, and kinds of journeys
-
-
 def places_of(behaviors: Iterable[Behavior]) -> tuple[set[str], set[str]]:
     """Return where a user was: what is visited or used, or named as the place of something; and what may be a place."""
     where = {b.item if b.action in ("visit", "use") else b.place for b in behaviors} - {""}
     # a row whose only object is a place has it as its thing: it is one if another row, of any user, says so
     things = {b.item for b in behaviors if not (b.place or b.in_own_words or b.action == "search")}
     return where, things - where - {""}
-
-
-_CHUNK_BEHAVIORS: Final = 20_000  # after which a chunk is closed
 
 
 def _number(known: dict[Any, int], thing: object) -> int:
@@ -230,7 +224,7 @@ def shown(text: str) -> str:
 
 
 MOST_TEXT_BYTES: Final = 4_000_000  # of all texts, compressed
-_CHUNK_CHARACTERS: Final = 600_000
+_CHUNK_BEHAVIORS, _CHUNK_CHARACTERS = 20_000, 600_000  # of users, of calls: after which a chunk is closed
 
 
 class PackedCalls:
@@ -275,15 +269,12 @@ class PackedCalls:
     def _figures_of(self, call: StoredCall) -> dict[str, Any]:
         asked = (self._numbers.get(part.user_id, -1) for part in call.asked.values())
         tokens = call.prompt_tokens, call.completion_tokens, call.cached_tokens
+        same = "id attempt status usable prompt_tokens cached_tokens completion_tokens reasoning_tokens"
         return {
-            **picked("id attempt status usable", call),
+            **picked(same, call),
             "users": len(call.asked),
             "cost": self._price.cost(*tokens, call.tier or ""),
             "finish": shown(call.finish_reason or ""),
-            "prompt": call.prompt_tokens,
-            "cached": call.cached_tokens,
-            "completion": call.completion_tokens,
-            "reasoning": call.reasoning_tokens,
             "tier": shown(call.tier or ""),
             "seconds": rounded(call.seconds, 1),
             "sent": seconds_of(datetime.fromtimestamp(round(call.sent_at), self._zone)),
@@ -329,6 +320,7 @@ def zone_note(timezone: str, offsets: Collection[str]) -> str:
 
 
 NAME: Final = "report.html"
+MOST_SUMMED: Final = 40  # types, and kinds of journeys
 HUES: Final = 10
 MOST_COLORS: Final = 30  # of types: each hue plain, hatched and dotted
 MOST_USERS: Final = 20_000  # whose timelines are in a page

@@ -244,5 +244,4 @@ def _notes(result: Mapping[str, Any]) -> Iterator[str]:
         message = _("Of {judged} judged by both, {same} have the same verdict; Cohen's kappa {kappa}")
         kappa = _("is not defined: both say the same one thing of everything") if found["judged"] else "-"
         shown = kappa if found["kappa"] is None else f"{found['kappa']:.2f}"
-        same = count(found["same"])
-        yield message.format(judged=messages.events(found["judged"]), same=same, kappa=shown)
+        yield message.format(judged=messages.events(found["judged"]), same=count(found["same"]), kappa=shown)

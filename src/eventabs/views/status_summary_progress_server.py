@@ -39,8 +39,8 @@ _SHARD_KEYS = "shard out status users success_count failed_count"
 _AT_REST = ("interrupted", "stopped", "killed")
 
 
-def progress_fields(status: str, progress: Progress, eta_seconds: float | None) -> dict[str, object]:
-    """Return the fields of GET /progress; `current_batch` is the number of batches sent so far."""
+def progress_fields(status: str, progress: Progress, left: float | None) -> dict[str, object]:
+    """Return the fields of GET /progress; `current_batch` is the number of batches sent so far. `left`: seconds, below 0 past the estimate."""
     processed, users = progress.done + progress.failed, progress.users
     percent = round(100 * processed / users, 1) if users else 0.0
     return {
@@ -52,7 +52,7 @@ def progress_fields(status: str, progress: Progress, eta_seconds: float | None) 
         "current_batch": progress.batches_done + progress.in_flight,
         "total_batches": progress.batches_total,
         "progress_percent": percent if processed >= users else min(percent, 99.9),
-        "estimated_remaining_seconds": None if eta_seconds is None else round(max(0.0, eta_seconds), 1),
+        "estimated_remaining_seconds": None if left is None or left < 0 else round(left, 1),
     }
 
 
@@ -96,9 +96,8 @@ def render_status(console: Console, state: RunState) -> None:
     if console.is_terminal:
         console.print(_picture(state))
     else:
-        counts = messages.progress_line(state, state.endpoint.currency)
         headline, *facts = _lines(state)
-        print_line(console, headline, counts, *facts)
+        print_line(console, headline, messages.progress_line(state, state.endpoint.currency), *facts)
         if state.cooling_seconds:
             print_line(console, _("cooling down, {time} left").format(time=clock(state.cooling_seconds)))
         if state.last_failure:
@@ -207,8 +206,7 @@ def _lines(state: RunState) -> list[str]:
             "Job {job} ({batch_id}): {status}, {count} requests",
             job.requests,
         )
-        status = job.status or job.state
-        lines.append(line.format(job=job.id, batch_id=job.batch_id or "-", status=status))
+        lines.append(line.format(job=job.id, batch_id=job.batch_id or "-", status=job.status or job.state))
     return lines
 
 
@@ -251,8 +249,9 @@ def render_summary(console: Console, summary: RunState, *, quiet: bool = False) 
             print_line(console, label.format(words=_most_frequent(unknown)), style="yellow")
             rule = 'events.must = [{ action = "ACTION", category = "conversion", type = "NAME" }]'
             print_command(console, _("Where ACTION is one of them, at the head of eventabs.toml: "), rule)
-            reparse = f"eventabs reparse {shlex.quote(summary.out)}"
-            print_command(console, _("Then, without a call: "), reparse)
+            print_command(
+                console, _("Then, without a call: "), f"eventabs reparse {shlex.quote(summary.out)}"
+            )
             print_command(console, _("To tell the rules what they mean: "), "eventabs init --rules")
     print_line(console, *messages.failures(summary.failures))
     _print_steps(console, summary, _files(summary))
@@ -502,11 +501,8 @@ class ProgressServer(ThreadingHTTPServer):
     def answer(self) -> bytes:
         """Return the counts as JSON; the remaining time has run down since they came."""
         progress, counted_at = self._counts
-        eta = progress.eta_seconds
-        if eta:
-            left = eta - (self._clock() - counted_at)
-            eta = left if left >= 0 else None  # the estimate has run out
-        return encode(progress_fields(self._status, progress, eta)).encode()
+        left = progress.eta_seconds and progress.eta_seconds - (self._clock() - counted_at)
+        return encode(progress_fields(self._status, progress, left)).encode()
 
 
 class _Handler(BaseHTTPRequestHandler):

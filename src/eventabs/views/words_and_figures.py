@@ -310,8 +310,7 @@ def failures(numbers: Mapping[str, int]) -> list[str]:
     """List failed users by reason with what helps, the most frequent first, under a title; nothing where there are none."""
     form = _('llm.constrain, prompt.answer = "schema" or another model')
     helps = dict.fromkeys(("empty", "unparsable", "renumbered"), form) | {"minor": _("another model")}
-    fewer = _("a smaller budget.max_rows or another model")
-    helps |= dict.fromkeys(("cut", "missing", "unplaced"), fewer)
+    helps |= dict.fromkeys(("cut", "missing", "unplaced"), _("a smaller budget.max_rows or another model"))
     width = len(count(max(numbers.values(), default=0)))
     lines = []
     for code, number in most_frequent(numbers):
@@ -445,10 +444,9 @@ def figures(progress: runs.Progress, currency: str) -> Iterator[tuple[str, ...]]
     calls = ngettext("{count} call", "{count} calls", progress.calls)
     yield _("batches"), batches, flying if progress.in_flight_limit or progress.in_flight else "", calls
     speed, projected = progress.tokens_per_second, progress.cost_projected
-    received = _("{count} out").format(count=count(progress.completion_tokens))
-    sent = _("{count} in").format(count=count(progress.prompt_tokens))
+    sent = filled(_("{count} in"), progress.prompt_tokens)
     pace = "" if speed is None else _("{count} tokens/s").format(count=average(speed))
-    yield _("tokens"), sent, received, pace
+    yield _("tokens"), sent, filled(_("{count} out"), progress.completion_tokens), pace
     if progress.cached_tokens:
         cached = _("{count} in").format(count=count(progress.cached_tokens))
         yield _("cached"), cached, share(progress.cached_tokens, progress.prompt_tokens), ""
@@ -474,9 +472,8 @@ def progress_line(progress: runs.Progress, currency: str) -> str:
 def asked_again(numbers: Mapping[str, int]) -> str:
     """Count the users that are asked again after a bad answer, with the reasons; "" where there are none."""
     reasons = causes(numbers) if len(numbers) > 1 else map(in_words, numbers)
-    template = _("{users} ({reasons})")
-    asked = users(sum(numbers.values()))
-    return template.format(users=asked, reasons=listed(reasons)) if numbers else ""
+    asked = filled(_("{users} ({reasons})"), sum(numbers.values()), reasons=listed(reasons))
+    return asked if numbers else ""
 
 
 def tokens(prompt: int, completion: int, cached: int = 0) -> str:

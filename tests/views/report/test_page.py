@@ -125,8 +125,8 @@ def test_users_events_and_calls_stand_in_it_compressed(tmp_path: Path) -> None:
     data = packed_data(_page(tmp_path))
     assert data["index"]["users"]["id"] == ["ann", "bob", "cy"]
     assert data["users-0"]["texts"] == ["", "西餐厅用餐"]
-    assert data["calls"]["prompt"] == [200, 0]
-    assert data["calls"]["cached"] == [50, 0]
+    assert data["calls"]["prompt_tokens"] == [200, 0]
+    assert data["calls"]["cached_tokens"] == [50, 0]
     assert data["calls"]["who"] == [[0, 1], [2]]
     (answered,) = [call for call in data["texts-0"]["calls"] if call[4][0][1] == "ann"]
     assert data["texts-0"]["texts"][answered[1]] == "<think>hm</think>## U1\n10:0"

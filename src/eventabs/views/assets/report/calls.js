@@ -20,10 +20,10 @@ function callColumns(calls) {
     { name: "attempt", label: _("attempt"), value: column("attempt"), number: true, minor: true },
     { name: "users", label: _("users"), value: column("users"), number: true },
     { name: "usable", label: _("usable"), value: column("usable"), number: true, show: (call) => element("span", { class: calls.usable[call] < calls.users[call] ? "failed" : null }, number(calls.usable[call])) },
-    { name: "prompt_tokens", label: _("tokens in"), value: column("prompt"), number: true },
-    { name: "cached_tokens", label: _("cached"), value: column("cached"), number: true, shown: has("cached") },
-    { name: "completion_tokens", label: _("tokens out"), value: column("completion"), number: true },
-    { name: "reasoning_tokens", label: _("reasoning"), value: column("reasoning"), number: true, shown: has("reasoning") },
+    { name: "prompt_tokens", label: _("tokens in"), value: column("prompt_tokens"), number: true },
+    { name: "cached_tokens", label: _("cached"), value: column("cached_tokens"), number: true, shown: has("cached_tokens") },
+    { name: "completion_tokens", label: _("tokens out"), value: column("completion_tokens"), number: true },
+    { name: "reasoning_tokens", label: _("reasoning"), value: column("reasoning_tokens"), number: true, shown: has("reasoning_tokens") },
     { name: "tier", label: _("tier"), value: column("tier"), tight: true, shown: has("tier") },
     { name: "cost", label: _("cost") + " " + index.currency, value: column("cost"), number: true, show: (call) => money(calls.cost[call]), shown: Boolean(index.currency) },
     { name: "seconds", label: _("seconds"), value: column("seconds"), number: true, show: (call) => calls.seconds[call]?.toFixed(1) ?? "–" },
@@ -92,7 +92,7 @@ function runCharts(calls) {
     columns({ series: [{ color: "accent", name: _("the model is answering"), values: line.working }, { color: "tint", name: _("waiting: pace, cooldowns, retries"), values: line.waiting }], labels: ends, name: _("Calls in flight over time"), height: 150, least: 0.1, title: (bin, label, value) => `${at(bin)} · ${label}: ${brief(value)}` }),
     ...strip("bad", "ink", _("calls with a bad reply")), ...strip("again", "plain", _("calls sent again")), ...strip("cooling", "plain", _("cooldowns: the endpoint asked for fewer requests")), line.pauses.length ? element("p", { class: "note" }, fill(_("{count} pauses without calls are cut out."), { count: number(line.pauses.length) })) : "");
   const answered = [...calls.id.keys()].filter((call) => calls.seconds[call] !== null), of = (name, which) => which.map((call) => calls[name][call]);
-  const distributions = [[_("Users a call"), of("users", [...calls.id.keys()])], [_("Tokens in, a call"), of("prompt", answered)], [_("Tokens out, a call"), of("completion", answered)], [_("Seconds of an answer"), of("seconds", answered)]].filter(([, values]) => values.length).map(([title, values]) => {
+  const distributions = [[_("Users a call"), of("users", [...calls.id.keys()])], [_("Tokens in, a call"), of("prompt_tokens", answered)], [_("Tokens out, a call"), of("completion_tokens", answered)], [_("Seconds of an answer"), of("seconds", answered)]].filter(([, values]) => values.length).map(([title, values]) => {
     const { first, width, bins, ...facts } = histogram(values), label = (bin) => brief((first + bin) * width) + (width === 1 ? "" : "–" + brief((first + bin + 1) * width)), last = bins.length - 1;
     return element("figure", {}, element("figcaption", {}, element("h3", {}, title)),
       columns({ series: [{ color: "accent", name: _("calls"), values: bins }], labels: last ? [[0, brief(first * width)], [last, brief((first + last) * width)]] : [[0, label(0)]], name: title, height: 84, title: (bin, unit, count) => `${label(bin)}: ${number(count)}` }),
