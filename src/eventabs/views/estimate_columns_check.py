@@ -105,23 +105,20 @@ def prompt_json(request: Request) -> str:
 
 def _tables(estimate: Estimate) -> Iterator[Table]:
     read = estimate.described.read
-    held: list[tuple[str | int, ...]] = [(_("users"), estimate.users)]
-    if estimate.users < read.users:
-        held.append((_("without --limit"), read.users))
-    held += [
+    has_ends = read.paired_ends or read.unpaired or None
+    held: tuple[tuple[str | int | None, ...], ...] = (
+        (_("users"), estimate.users),
+        (_("without --limit"), read.users if estimate.users < read.users else None),
         (_("behaviors"), estimate.behaviors, _mean(estimate.behaviors, estimate.users)),
         (_("rejected rows"), read.rejected_rows),
         (_("duplicates dropped"), read.duplicates),
-    ]
-    if read.paired_ends or read.unpaired:
-        held += [(_("ends joined to begins"), read.paired_ends), (_("without a partner"), read.unpaired)]
-    rare = (
-        (_("texts cut to 200 characters"), read.shortened),
-        (_("titles and sums left out"), read.skipped_lines),
-        (_("no behaviors"), read.non_behaviors),
+        (_("ends joined to begins"), has_ends and read.paired_ends),
+        (_("without a partner"), has_ends and read.unpaired),
+        (_("texts cut to 200 characters"), read.shortened or None),
+        (_("titles and sums left out"), read.skipped_lines or None),
+        (_("no behaviors"), read.non_behaviors or None),
     )
-    held += [row for row in rare if row[1]]
-    yield Table(_("Input"), ("", _("total"), _("a user")), held)
+    yield Table(_("Input"), ("", _("total"), _("a user")), [row for row in held if row[1] is not None])
     long = estimate.tokens_long
     tokens = (
         (_("long lines, about") if estimate.sampled else _("long lines"), long),
@@ -162,8 +159,7 @@ def _mean(total: int, number: int) -> str:
 def _said(estimate: Estimate) -> Iterator[str]:
     """Yield what is said below the tables: of answers, other settings, time and cost."""
     if (read := estimate.described.read).duplicates:
-        equal = messages.equal_columns(read.compared, read.not_compared)
-        yield _("Duplicates dropped: {equal}").format(equal=equal)
+        yield _("Duplicates dropped: {equal}").format(equal=messages.equal_columns(read))
     if estimate.batches:
         limits = {
             "input": _("input tokens"),

@@ -10,7 +10,6 @@ from io import FileIO
 from math import ceil
 from typing import Literal
 
-from rich.box import ROUNDED
 from rich.console import Console, ConsoleRenderable, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -46,8 +45,7 @@ class ProgressPanel:
     def __rich__(self) -> Panel:
         return Panel(
             Group(*self._rows()),
-            box=ROUNDED,
-            title=Text(one_line(self.title), style="bold") if self.title else None,
+            title=Text(one_line(self.title), style="bold"),
             title_align="left",
             border_style="dim",
             width=WIDTH,
@@ -70,8 +68,7 @@ class ProgressPanel:
             left = progress.eta_seconds - (self.now - self.counted_at) + cooling
             if left >= 0:  # else the estimate has run out: nothing is better than "0s" for minutes
                 remaining = _("{time} left").format(time=clock(left))
-        drawn = ProgressBar(total=progress.users, completed=finished)
-        bar.add_row(drawn, share(finished, progress.users), remaining)
+        bar.add_row(ProgressBar(progress.users, finished), share(finished, progress.users), remaining)
         yield bar
         (label, done, failed), *others = messages.figures(progress, self.currency)
         yield _row(label, done, Text(failed, style="red" if progress.failed else ""), elapsed)

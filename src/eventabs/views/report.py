@@ -67,7 +67,6 @@ class Sums:
         """Return the sums as the page shows them."""
         types = messages.most_frequent(self.types)
         names = types[:MOST_SUMMED] + [each for each in types[MOST_SUMMED:] if each[0] in self.goal_types]
-        kinds = messages.most_frequent(self.kinds)[:MOST_SUMMED]
         return {
             **picked("users failed behaviors unplaced events unsure journeys", counts),
             "converted": self.kind_converted.total(),
@@ -75,7 +74,7 @@ class Sums:
             "types": [(shown(name), number, self.type_users[name]) for name, number in names],
             "kinds": [
                 (shown(kind), number, self.kind_users[kind], self.kind_converted[kind])
-                for kind, number in kinds
+                for kind, number in messages.most_frequent(self.kinds)[:MOST_SUMMED]
             ],
         }
 
@@ -429,7 +428,7 @@ def render_report(
     return chain([head], data_blocks, [tail]), list(filter(None, notes.values()))
 
 
-def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), **values: object) -> str:
+def render_page(name: str, styles: Sequence[str], scripts: Sequence[str], **values: object) -> str:
     """Return the page of a template; `styles` are files that follow the style of all pages."""
     # k: of shapes and text, f: behind text; base.html.j2 has the patterns
     colors = "".join(
@@ -437,9 +436,8 @@ def render_page(name: str, styles: Sequence[str], scripts: Sequence[str] = (), *
         for n in range(MOST_COLORS)
     )
     style, script = colors + "".join(map(_part, ("style.css", *styles))), "".join(map(_part, scripts))
-    if script:  # the files share one scope; what they say is looked up here
-        script = f'"use strict";\n(() => {{\n{script}}})();\n'
-        script = _SAID.sub(lambda said: orjson.dumps(_(orjson.loads(said[1]))).decode(), script)
+    script = f'"use strict";\n(() => {{\n{script}}})();\n'  # the files share one scope; what they say is looked up here
+    script = _SAID.sub(lambda said: orjson.dumps(_(orjson.loads(said[1]))).decode(), script)
     values |= {
         "lang": {"en": "en", "zh": "zh-Hans"}[language.active()],
         "version": __version__,

@@ -234,8 +234,7 @@ def render_summary(console: Console, summary: RunState, *, quiet: bool = False) 
     headline = _("{state}: {facts}").format(state=messages.in_words(summary.status), facts=listed(facts))
     print_line(console, headline, style="bold green" if well else "bold yellow")
     if not quiet:
-        figures = labelled(_figures(summary), "dim")
-        console.print("", Padding(figures, (0, 0, 0, 2), expand=False), "", sep="\n")
+        console.print("", Padding.indent(labelled(_figures(summary), "dim"), 2), "", sep="\n")
     if summary.endpoint.provider == "rules":
         label = _("No model was called: built-in rules made the events. To name a model: ")
         print_command(console, label, "eventabs init --preset NAME")
@@ -312,7 +311,6 @@ def _files(summary: RunState) -> Iterator[tuple[str, str]]:
 
 
 _MARKS = {"placed": "", "minor": "·", "unplaced": "!", "unasked": "–", "": "○"}
-_DATE = 10  # characters of an ISO date
 
 
 def render_users(console: Console, rows: Sequence[UserRow], *, total: int, skip: int) -> None:
@@ -438,7 +436,7 @@ def _print_text(console: Console, title: str, text: str) -> None:
 
 def journey_text(journey: Mapping[str, Any]) -> str:
     """Return a journey on one line: what for, when, whether it led to a conversion, its steps."""
-    first, last = str(journey["start"])[:_DATE], str(journey["end"])[:_DATE]
+    first, last = str(journey["start"])[:10], str(journey["end"])[:10]
     days = ngettext("{count} day", "{count} days", journey["days"])
     facts = [first if first == last else f"{first} – {last}", days]
     if journey["converted"]:
@@ -450,10 +448,8 @@ def journey_text(journey: Mapping[str, Any]) -> str:
 
 def event_text(event: Mapping[str, Any]) -> str:
     """Return an event on one line; one that ends on another day with that day."""
-    start, end = str(event["start"]), str(event["end"])
-    same_day = end[:_DATE] == start[:_DATE]
-    until = end[_DATE + 1 : _DATE + 6] if same_day else end[5 : _DATE + 6].replace("T", " ")
-    begin = start[_DATE + 1 : _DATE + 6]
+    start, end = str(event["start"])[:16], str(event["end"])[:16]  # to the minute
+    begin, until = start[11:], end[11:] if end[:10] == start[:10] else end[5:].replace("T", " ")
     span = begin if until == begin else f"{begin}-{until}"
     category = f"({messages.category(event['category'])})" if event["category"] else ""
     kind = str(event["type"]) + ("" if event["sure"] else "?")

@@ -1,7 +1,7 @@
 """The words and figures for the facts of a run, the same in the terminal, in plain lines and in run.log."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from textwrap import shorten
 from typing import Any
 
@@ -154,8 +154,9 @@ def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR091
                 line = joined((line, too_late(note), _("listed in {path}").format(path=note.listed)))
             return _("Extension: {facts}").format(facts=line)
         case runs.Planned():
-            left, of = count(note.pending_users), users(note.users)
-            rest = _("{pending} of {users} still to do").format(pending=left, users=of)
+            rest = filled(
+                _("{pending} of {users} still to do"), note.users, pending=count(note.pending_users)
+            )
             plan = plan_line(note.batches, note.users_per_batch)
             return plan if note.pending_users == note.users else joined((plan, rest))
         case runs.Retrying():
@@ -329,13 +330,12 @@ def resume_command(out: str) -> str:
     return f"eventabs resume {shlex.quote(out)}"
 
 
-def equal_columns(compared: Sequence[str], not_compared: Sequence[str]) -> str:
+def equal_columns(read: runs.InputRead) -> str:
     """Say in which columns the rows that were dropped as duplicates are equal."""
-    template = (
-        _("equal in all columns but {columns}") if not_compared else _("equal in all columns: {columns}")
-    )
-    columns = one_line(", ".join(not_compared or compared))
-    return template.format(columns=shorten(columns, _SHOWN, placeholder=" ..."))
+    names = shorten(one_line(", ".join(read.not_compared or read.compared)), _SHOWN, placeholder=" ...")
+    if read.not_compared:
+        return _("equal in all columns but {columns}").format(columns=names)
+    return _("equal in all columns: {columns}").format(columns=names)
 
 
 def _input_read(note: runs.InputRead) -> str:
@@ -351,7 +351,7 @@ def _input_read(note: runs.InputRead) -> str:
         parts.append(f"{rejected} ({reject_counts(note.reasons)})" if note.reasons else rejected)
     if note.duplicates:
         dropped = ngettext("{count} duplicate dropped", "{count} duplicates dropped", note.duplicates)
-        parts.append(f"{dropped} ({equal_columns(note.compared, note.not_compared)})")
+        parts.append(f"{dropped} ({equal_columns(note)})")
     if note.paired_ends or note.unpaired:
         template = ngettext(
             "{count} end joined to its begin ({alone} without a partner)",
