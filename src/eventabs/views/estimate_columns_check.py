@@ -77,12 +77,10 @@ def estimate_json(estimate: Estimate) -> str:
             unpacked,
         ),
     }
-    keys = (
-        "users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost"
-        " case currency dense larger_output sampled concurrency tokens_per_second max_input_tokens max_output_tokens"
-        " users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared"
-        " schemas columns warnings tier prefix_tokens cost_cached linking_calls"
-    )
+    keys = """users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost
+        case currency dense larger_output sampled concurrency tokens_per_second max_input_tokens max_output_tokens
+        users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared
+        schemas columns warnings tier prefix_tokens cost_cached linking_calls"""
     return encode(picked(keys, fields, described, estimate, estimate.described.read))
 
 
@@ -272,10 +270,8 @@ def columns_json(found: InputDescription | AskedColumns) -> str:
     """Return the object that columns prints with --json; with --ask `described` is what it prints without."""
 
     def told(described: InputDescription) -> dict[str, object]:
-        keys = (
-            "schemas columns warnings unknown_actions users behaviors rejected_rows rejects duplicates paired_ends"
-            " unpaired skipped_lines non_behaviors files rows proposal"
-        )
+        keys = """schemas columns warnings unknown_actions users behaviors rejected_rows rejects duplicates paired_ends
+            unpaired skipped_lines non_behaviors files rows proposal"""
         fields = described.facts() | {"rejects": described.read.reasons, "files": described.found.mappings}
         return picked(keys, fields, described.read, described, described.found)
 
@@ -392,8 +388,6 @@ def check_json(report: CheckReport) -> str:
             for f in report.findings
         ],
     }
-    keys = (
-        "sound config provider preset model host key_variable key_set models context_tokens abilities prompt_tokens"
-        " completion_tokens cached_tokens cost currency seconds findings"
-    )
+    keys = """sound config provider preset model host key_variable key_set models context_tokens abilities prompt_tokens
+        completion_tokens cached_tokens cost currency seconds findings"""
     return encode(picked(keys, fields, report, facts, facts.spent))

@@ -244,9 +244,7 @@ def _bars(segments: Iterable[Segment], day: int, colors: Mapping[str, str]) -> l
     begin, end = day * DAY, (day + 1) * DAY
     drawn: list[tuple[Any, ...]] = []
     free: list[float] = []  # pixels from which on each row is
-    for segment in sorted(segments):
-        if not (segment.start < end and segment.end >= begin):
-            continue
+    for segment in sorted(each for each in segments if each.start < end and each.end >= begin):
         first, last = max(segment.start, begin), min(segment.end, end)
         left, width = 100 * (first - begin) / DAY, max(0.4, 100 * (last - first) / DAY)
         label = one_line(segment.label)
@@ -366,10 +364,8 @@ def _drawn(comparison: Comparison) -> str | None:
 
 
 _NUMBERS: Final = ("rows_per_event", "events_per_user_day")
-_RUN_KEYS: Final = (
-    "out provider model host cost currency settings users done failed pending events journeys calls retries"
-    " prompt_tokens completion_tokens"
-)
+_RUN_KEYS: Final = """out provider model host cost currency settings users done failed pending events journeys calls retries
+    prompt_tokens completion_tokens"""
 _LEAST_MOVED: Final = 0.05  # percent, that are shown
 
 

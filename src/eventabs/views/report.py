@@ -310,11 +310,10 @@ def visible_lines(text: str) -> str:
 
 def zone_note(timezone: str, offsets: Collection[str]) -> str:
     """Say of which zone the times of behaviors and events are: the one of the settings, or what the export has."""
-    offset = next(iter(offsets), "") if len(offsets) <= 1 else None
-    if zone := timezone or offset:
-        return _("times: {zone}").format(zone=one_line(zone))
-    if offset is None:
+    if len(offsets) > 1 and not timezone:
         return _("times: as in the export, each with its own offset from UTC")
+    if zone := timezone or "".join(offsets):
+        return _("times: {zone}").format(zone=one_line(zone))
     return _("times: as in the export, which names no zone")
 
 
@@ -325,10 +324,8 @@ MOST_COLORS: Final = 30  # of types: each hue plain, hatched and dotted
 MOST_USERS: Final = 20_000  # whose timelines are in a page
 MOST_LOG_BYTES: Final = 24_000_000  # of them, compressed
 _MOST_FAILED: Final = 2_000  # of users that are kept beside a sample because they failed
-_ERRORS: Final = (
-    "SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'"
-    " GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"
-)
+_ERRORS: Final = """SELECT coalesce(error, ''), count(*) FROM calls WHERE status = 'failed'
+    GROUP BY error ORDER BY 2 DESC, 1 LIMIT 10"""
 _RETRIES: Final = "SELECT cause, count(*), max(wait_seconds) FROM retries GROUP BY cause ORDER BY 2 DESC, 1"
 _SAID: Final = re.compile(r"""\b_\(("(?:[^"\\]|\\.)*")\)""")  # a message in a script
 _HERE: Final = "<!--data-->"  # no text from data holds it: < is escaped

@@ -24,9 +24,8 @@ from eventabs.views.words_and_figures import count, joined
 
 _MOST_TYPES: Final = 12  # in a table
 _MOST_DIFFERENT: Final = 10
-_DRAWN_KEYS: Final = (
-    "review seed by events_in_run journeys_in_run days_in_run events_a_user_day drawn journeys doubtful days"
-)
+_DRAWN_KEYS: Final = """review seed by events_in_run journeys_in_run days_in_run events_a_user_day
+    drawn journeys doubtful days"""
 
 
 def render_review_page(sheet: Sheet) -> str:

@@ -30,11 +30,9 @@ from eventabs.views.output_streams import encode, one_line, picked, print_comman
 from eventabs.views.sections import NARROW, beside, drawn, labelled
 from eventabs.views.words_and_figures import clock, count, counted, duration, events, joined, journeys, listed
 
-_STATUS_KEYS = (
-    "pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens"
-    " completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model"
-    " host run_id created_at out event_counts answers cached_tokens tiers jobs asked_again journeys limited"
-)
+_STATUS_KEYS = """pending in_flight in_flight_limit events calls retries retry_causes cooling_seconds prompt_tokens
+    completion_tokens tokens_per_second cost cost_projected currency seconds failures last_failure provider model
+    host run_id created_at out event_counts answers cached_tokens tiers jobs asked_again journeys limited"""
 _SHARD_KEYS = "shard out status users success_count failed_count"
 _AT_REST = ("interrupted", "stopped", "killed")
 
@@ -212,11 +210,9 @@ def _lines(state: RunState) -> list[str]:
 
 _CHANGES = ("added", "replaced", "removed")  # kinds of lines in events.new.jsonl and journeys.new.jsonl
 _WORDS_SHOWN, _WORD_SHOWN = 8, 40  # of actions, and characters of each: a goal is often rare
-_SUMMARY_KEYS = (
-    "status provider users success_count failed_count pending events journeys calls retries prompt_tokens"
-    " completion_tokens cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired"
-    " non_behaviors schemas columns warnings unknown_actions conversion_actions event_counts answers cached_tokens tiers extension asked_again"
-)
+_SUMMARY_KEYS = """status provider users success_count failed_count pending events journeys calls retries prompt_tokens
+    completion_tokens cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired
+    non_behaviors schemas columns warnings unknown_actions conversion_actions event_counts answers cached_tokens tiers extension asked_again"""
 
 
 def render_summary(console: Console, summary: RunState, *, quiet: bool = False) -> None:

@@ -472,8 +472,7 @@ def progress_line(progress: runs.Progress, currency: str) -> str:
 def asked_again(numbers: Mapping[str, int]) -> str:
     """Count the users that are asked again after a bad answer, with the reasons; "" where there are none."""
     reasons = causes(numbers) if len(numbers) > 1 else map(in_words, numbers)
-    asked = filled(_("{users} ({reasons})"), sum(numbers.values()), reasons=listed(reasons))
-    return asked if numbers else ""
+    return filled(_("{users} ({reasons})"), sum(numbers.values()), reasons=listed(reasons)) if numbers else ""
 
 
 def tokens(prompt: int, completion: int, cached: int = 0) -> str:
