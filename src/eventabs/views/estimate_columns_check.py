@@ -60,7 +60,8 @@ def extension_json(estimate: ExtensionEstimate) -> str:
 
 def estimate_json(estimate: Estimate) -> str:
     """Return the object that estimate prints with --json."""
-    unpacked, described = estimate.unpacked, estimate.described.facts()
+    use, described = estimate.unpacked, estimate.described.facts()
+    of_use = "calls prompt_tokens expected_output_tokens seconds cost"
     fields = {
         "users_in_input": estimate.described.read.users,
         "warnings": described["warnings"] + ([asdict(estimate.repriced)] if estimate.repriced else []),
@@ -71,11 +72,7 @@ def estimate_json(estimate: Estimate) -> str:
         },
         "seconds": round(estimate.seconds, 1),
         "case": {str(budget): batches for budget, batches in estimate.case_batches.items()},
-        "unpacked": picked(
-            "calls prompt_tokens expected_output_tokens seconds cost",
-            {"calls": unpacked.batches, "seconds": round(unpacked.seconds, 1)},
-            unpacked,
-        ),
+        "unpacked": picked(of_use, {"calls": use.batches, "seconds": round(use.seconds, 1)}, use),
     }
     keys = """users behaviors rejected_rows duplicates tokens batches lower_bound binds expected_output_tokens seconds cost
         case currency dense larger_output sampled concurrency tokens_per_second max_input_tokens max_output_tokens
@@ -93,12 +90,9 @@ def print_prompt(console: Console, request: Request) -> None:
 
 def prompt_json(request: Request) -> str:
     """Return the messages, and what is asked of the answer, as the endpoint gets them."""
-    body = {"messages": list(request.messages), "max_tokens": request.max_output_tokens}
-    if request.response_format is not None:
-        body["response_format"] = request.response_format
-    if request.grammar:
-        body["grammar"] = request.grammar
-    return encode(body)
+    body = {"messages": request.messages, "max_tokens": request.max_output_tokens}
+    asked = {"response_format": request.response_format, "grammar": request.grammar or None}
+    return encode(body | {name: value for name, value in asked.items() if value is not None})
 
 
 def _tables(estimate: Estimate) -> Iterator[Table]:
@@ -329,14 +323,12 @@ def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
         "tier": _("tier"),
         "input": _("input"),
     }
-    titled: set[Section] = set()
 
     def show(finding: Finding) -> None:
         if quiet and finding.state not in {"warning", "fault"}:
             return
-        if finding.section not in titled:
-            titled.add(finding.section)
-            print_line(console, titles[finding.section], style="bold")
+        if title := titles.pop(finding.section, ""):  # before the first of its findings
+            print_line(console, title, style="bold")
         mark, style = _MARKS[finding.state]
         said = one_line(f" {names.get(finding.name, finding.name)}: {finding.message}")
         line = Text.assemble("  ", (mark, style), (said, "dim" if finding.state == "skipped" else ""))

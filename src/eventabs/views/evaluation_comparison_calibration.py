@@ -278,10 +278,8 @@ def render_comparison(console: Console, comparison: Comparison, *, most: int) ->
 def _comparison_section(comparison: Comparison, most: int) -> dict[str, Any]:
     """Return headlines, tables, notes and what the mark says: all but the users. `most`: characters of a setting that are shown."""
     both = tuple(zip(RUN_NAMES, (comparison.a.run, comparison.b.run), strict=True))
-    headlines = [
-        _("{run}: {model}, {out}").format(run=name, model=run.endpoint.title, out=run.out)
-        for name, run in both
-    ]
+    template = _("{run}: {model}, {out}")
+    headlines = [template.format(run=name, model=run.endpoint.title, out=run.out) for name, run in both]
     kept = {"rows": _("rows, with event or journey and its type"), "journeys": _("journeys found whole")}
     settings = [(each["key"], cut(each["a"], most), cut(each["b"], most)) for each in comparison.settings]
     types = [tuple(each.values()) for each in comparison.types[:8]]
@@ -554,8 +552,7 @@ def render_calibration(console: Console, calibration: Calibration) -> None:
             notes.append(
                 _("No more users a prompt are shown to be within it; more users would tell (--users)")
             )
-    table = Table("", (*columns, _("as one user a prompt"), _("lacks at most")), rows)
-    print_tables(console, [table], notes)
+    print_tables(console, [Table("", (*columns, _("as one user a prompt"), _("lacks at most")), rows)], notes)
 
 
 def calibration_json(calibration: Calibration) -> str:

@@ -241,7 +241,5 @@ def log_to(file: FileIO, *, currency: str, now: Callable[[], datetime] = datetim
         with contextlib.suppress(OSError):
             file.write(f"{one_line(line)}\n".encode())
 
-    def stamp(moment: datetime) -> str:
-        return moment.astimezone().isoformat(timespec="seconds")
-
-    return PlainObserver(write, level=ALL, currency=currency, now=now, stamp=stamp)
+    stamp = partial(datetime.isoformat, timespec="seconds")
+    return PlainObserver(write, level=ALL, currency=currency, now=lambda: now().astimezone(), stamp=stamp)

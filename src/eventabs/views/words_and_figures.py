@@ -503,14 +503,12 @@ def news(counts: runs.Extended | runs.ExtensionEstimate) -> list[str]:
         ngettext("{count} new behavior", "{count} new behaviors", counts.new_behaviors),
         *counted((_("{count} of them late"), counts.late_behaviors)),
     ]
-    if counts.reopened_behaviors:
-        again = ngettext(
-            "{behaviors} asked about again on {count} day of a user",
-            "{behaviors} asked about again on {count} days of users",
-            counts.reopened_days,
-        )
-        facts.append(again.format(behaviors=behaviors(counts.reopened_behaviors)))
-    return facts
+    again = ngettext(
+        "{behaviors} asked about again on {count} day of a user",
+        "{behaviors} asked about again on {count} days of users",
+        counts.reopened_days,
+    )
+    return facts + counted((again, counts.reopened_behaviors), behaviors=behaviors(counts.reopened_behaviors))
 
 
 def changed_and_gone(counts: runs.Extended | runs.ExtensionEstimate) -> str:
