@@ -125,12 +125,10 @@ def _tables(estimate: Estimate) -> Iterator[Table]:
     plans = (_("this plan"), estimate.batches), (_("lower bound"), estimate.lower_bound)
     means = [(label, batches, _mean(estimate.users, batches)) for label, batches in plans]
     yield Table(_("Batches"), ("", _("batches"), _("users a batch")), means)
-    if not estimate.batches:
-        return
-    # both follow from the input, neither was run
-    plan, other = (_taken(each, estimate.currency) for each in (estimate, estimate.unpacked))
-    beside = [(label, other[label], value) for label, value in plan.items() if label in other]
-    yield Table(_("Computed, not measured"), ("", _("without packing"), _("this plan")), beside)
+    if estimate.batches:  # both follow from the input, neither was run
+        plan, other = (_taken(each, estimate.currency) for each in (estimate, estimate.unpacked))
+        beside = [(label, other[label], value) for label, value in plan.items() if label in other]
+        yield Table(_("Computed, not measured"), ("", _("without packing"), _("this plan")), beside)
 
 
 def _taken(use: Use, currency: str) -> dict[str, str]:
@@ -312,7 +310,6 @@ def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
         "temperature": _("temperature"),
         "thinking": _("thinking"),
         "output_limit": _("answer limit"),
-        "json_schema": "json_schema",
         "grammar": _("grammar"),
         "prompt": _("prompt"),
         "limits": _("limits"),

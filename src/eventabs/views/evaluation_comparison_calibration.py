@@ -361,7 +361,6 @@ def _drawn(comparison: Comparison) -> str | None:
     return "groups" if comparison.users > GROUPS else "users"
 
 
-_NUMBERS: Final = ("rows_per_event", "events_per_user_day")
 _RUN_KEYS: Final = """out provider model host cost currency settings users done failed pending events journeys calls retries
     prompt_tokens completion_tokens"""
 _LEAST_MOVED: Final = 0.05  # percent, that are shown
@@ -397,8 +396,8 @@ def _figures(run: ComparedRun) -> Iterator[tuple[str, float | None, Callable[[An
     yield _("users done"), counts.done, count, True
     yield _("events"), counts.events, count, True
     yield _("journeys"), counts.journeys, count, True
-    for key, name in shape_names().items():
-        yield name, SHAPE_FIGURES[key](run.shape), "{:,.2f}".format if key in _NUMBERS else decimals, True
+    for key, name in shape_names().items():  # some are no shares
+        yield name, SHAPE_FIGURES[key](run.shape), "{:,.2f}".format if "_per_" in key else decimals, True
     yield _("minor rows"), share(counts.minor, counts.answered), decimals, True
     yield _("unplaced rows"), share(counts.unplaced, counts.answered), decimals, True
     yield _("rows under another user's header"), counts.misfiled, count, False

@@ -25,6 +25,7 @@ from eventabs.views.output_streams import one_line, print_line
 from eventabs.views.words_and_figures import clock, listed, share
 
 WIDTH = 120  # a wider bar says no more
+REFRESHES_PER_SECOND = 8
 
 
 @dataclass
@@ -87,9 +88,6 @@ def _row(label: str, *cells: str | Text) -> Table:
         row.add_column(ratio=12 // len(cells), overflow="fold")
     row.add_row(label, *cells)
     return row
-
-
-REFRESHES_PER_SECOND = 8
 
 
 class RichObserver(Live):

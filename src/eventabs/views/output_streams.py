@@ -105,7 +105,6 @@ def print_json(line: str) -> None:
 
 def print_bytes(data: bytes) -> None:
     """Write to standard output, where there is one."""
-    if sys.stdout is None:  # closed by the parent process
-        return
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    if sys.stdout is not None:  # closed by the parent process
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()

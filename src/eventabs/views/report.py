@@ -287,8 +287,7 @@ class PackedCalls:
     def _add(self, call: StoredCall) -> None:
         users = []
         for alias, part in call.asked.items():
-            outcome = call.brought.get(alias, "")
-            told = outcome if outcome in ("usable", "") else messages.in_words(outcome)
+            told = messages.in_words(call.brought.get(alias, ""))
             users.append((alias, shown(part.user_id), self._numbers.get(part.user_id, -1), told))
         ends = (call.reply, call.reasoning, call.error or "")
         texts = {*(message["content"] for message in call.messages), *ends}

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from rich.console import Console
@@ -21,11 +21,6 @@ from eventabs.views.output_streams import encode, one_line, picked, print_comman
 from eventabs.views.report import colors_of, render_page, shown, zone_note
 from eventabs.views.sections import print_tables
 from eventabs.views.words_and_figures import count, joined
-
-_MOST_TYPES: Final = 12  # in a table
-_MOST_DIFFERENT: Final = 10
-_DRAWN_KEYS: Final = """review seed by events_in_run journeys_in_run days_in_run events_a_user_day
-    drawn journeys doubtful days"""
 
 
 def render_review_page(sheet: Sheet) -> str:
@@ -103,11 +98,9 @@ def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
 
 def _when(start: str, end: str) -> str:
     start, end = start[:16].replace("T", " "), end[:16].replace("T", " ")
-    if start == end:
-        return start
     # characters that are equal: the day, the year
     equal = 11 if start[:10] == end[:10] else 5 if start[:4] == end[:4] else 0
-    return f"{start} – {end[equal:]}"
+    return start if start == end else f"{start} – {end[equal:]}"
 
 
 def render_review(console: Console, figures: str) -> None:
@@ -137,14 +130,14 @@ def _tables(result: Mapping[str, Any]) -> Iterator[Table]:
         title = _("Review by {file}, {events}").format(file=file, events=messages.events(reviewer["judged"]))
         types = [
             (row["type"], row["judged"], row["precision"], messages.at_least(row["at_least"]))
-            for row in reviewer["by_type"][:_MOST_TYPES]
+            for row in reviewer["by_type"][:12]
         ]
         meant = [(each["type"], each["meant"], each["events"]) for each in reviewer["confused"]]
         yield Table(title, ("", _("value"), bounds), list(_figures(reviewer, by=result["by"])))
         title = _("{file}, by type").format(file=file)
         yield Table(title, (_("Type"), _("events"), _("right"), bounds), types)
         title = _("{file}, types that were meant").format(file=file)
-        yield Table(title, (_("Type"), _("meant"), _("events")), meant[:_MOST_DIFFERENT])
+        yield Table(title, (_("Type"), _("meant"), _("events")), meant[:10])
     said = {"right": _("right"), "type": _("wrong type"), "span": _("wrong span"), "none": _("nothing there")}
     names = _("event"), _("first"), _("second")
     differ = [
@@ -154,7 +147,7 @@ def _tables(result: Mapping[str, Any]) -> Iterator[Table]:
             said[each["first"]],
             said[each["second"]],
         )
-        for each in (result["agreement"] or {"differ": ()})["differ"][:_MOST_DIFFERENT]
+        for each in (result["agreement"] or {"differ": ()})["differ"][:10]
     ]
     yield Table(_("The two differ"), ("", *names), differ, words=names)
 
@@ -205,7 +198,8 @@ def review_json(of: Sheet | ReviewResult, **more: object) -> str:
     }
     if isinstance(of, ReviewResult):
         more |= picked("out reviewers agreement", of)
-    return encode(picked(_DRAWN_KEYS, fields, of.review) | more)
+    keys = "review seed by events_in_run journeys_in_run days_in_run events_a_user_day drawn journeys doubtful days"
+    return encode(picked(keys, fields, of.review) | more)
 
 
 def _notes(result: Mapping[str, Any]) -> Iterator[str]:

@@ -119,8 +119,7 @@ def _print_steps(console: Console, run: RunState, files: Iterable[tuple[str, str
         print_command(console, label, path)
     for shard in (each for each in run.shards if each.status in _AT_REST):
         label = _("Shard {shard}, {done} of {users} done; go on with: ")
-        done, users = count(shard.done), messages.users(shard.users)
-        label = label.format(shard=shard.shard, done=done, users=users)
+        label = messages.filled(label, shard.users, shard=shard.shard, done=count(shard.done))
         print_command(console, label, messages.resume_command(shard.out))
     retry = " --retry-failed" if run.failures.get("endpoint") and not run.pending else ""
     if run.shards:
@@ -209,7 +208,6 @@ def _lines(state: RunState) -> list[str]:
 
 
 _CHANGES = ("added", "replaced", "removed")  # kinds of lines in events.new.jsonl and journeys.new.jsonl
-_WORDS_SHOWN, _WORD_SHOWN = 8, 40  # of actions, and characters of each: a goal is often rare
 _SUMMARY_KEYS = """status provider users success_count failed_count pending events journeys calls retries prompt_tokens
     completion_tokens cost seconds out failures behaviors rejected_rows rejects duplicates paired_ends unpaired
     non_behaviors schemas columns warnings unknown_actions conversion_actions event_counts answers cached_tokens tiers extension asked_again"""
@@ -218,9 +216,8 @@ _SUMMARY_KEYS = """status provider users success_count failed_count pending even
 def render_summary(console: Console, summary: RunState, *, quiet: bool = False) -> None:
     """Print how the run ended, what failed and what to do next; `quiet`: without figures."""
     well = summary.status == "completed" and not summary.failed
-    done, users = count(summary.done), messages.users(summary.users)
     facts = [
-        _("{done} of {users} done").format(done=done, users=users),
+        messages.filled(_("{done} of {users} done"), summary.users, done=count(summary.done)),
         *counted((_("{count} failed"), summary.failed)),
         *messages.limited(summary.users, summary.limited_of),
         *counted((_("{count} still to do"), summary.pending)),
@@ -253,8 +250,8 @@ def render_summary(console: Console, summary: RunState, *, quiet: bool = False) 
 
 
 def _most_frequent(rows: Mapping[str, int]) -> str:
-    words = [f'"{word[:_WORD_SHOWN]}" {count(each)}' for word, each in islice(rows.items(), _WORDS_SHOWN)]
-    return listed(words + [_("others")] * (len(rows) > _WORDS_SHOWN))
+    words = [f'"{word[:40]}" {count(each)}' for word, each in rows.items()]
+    return listed(words[:8] + [_("others")] * bool(words[8:]))  # many: a goal is often rare
 
 
 def summary_json(summary: RunState) -> str:

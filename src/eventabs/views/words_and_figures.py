@@ -38,9 +38,7 @@ def count(number: int) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time in its two largest units, tenths below ten seconds."""
-    if seconds < TENTHS_BELOW:
-        return _("{seconds:.1f}s").format(seconds=seconds)
-    return clock(seconds)
+    return _("{seconds:.1f}s").format(seconds=seconds) if seconds < TENTHS_BELOW else clock(seconds)
 
 
 def clock(seconds: float) -> str:
@@ -85,9 +83,7 @@ def most_frequent(numbers: Mapping[Any, int]) -> list[tuple[Any, int]]:
 
 def share(part: float, whole: float) -> str:
     """Return a percentage, never rounded up to 100; "-" of nothing."""
-    if not whole:
-        return "-"
-    return f"{min(round(100 * part / whole), 99 if part < whole else 100)} %"
+    return f"{min(round(100 * part / whole), 99 if part < whole else 100)} %" if whole else "-"
 
 
 def at_least(share: float | None) -> str:
