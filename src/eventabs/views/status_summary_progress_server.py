@@ -241,9 +241,8 @@ def render_summary(console: Console, summary: RunState, *, quiet: bool = False) 
             print_line(console, label.format(words=_most_frequent(unknown)), style="yellow")
             rule = 'events.must = [{ action = "ACTION", category = "conversion", type = "NAME" }]'
             print_command(console, _("Where ACTION is one of them, at the head of eventabs.toml: "), rule)
-            print_command(
-                console, _("Then, without a call: "), f"eventabs reparse {shlex.quote(summary.out)}"
-            )
+            reparse = f"eventabs reparse {shlex.quote(summary.out)}"
+            print_command(console, _("Then, without a call: "), reparse)
             print_command(console, _("To tell the rules what they mean: "), "eventabs init --rules")
     print_line(console, *messages.failures(summary.failures))
     _print_steps(console, summary, _files(summary))
@@ -251,7 +250,7 @@ def render_summary(console: Console, summary: RunState, *, quiet: bool = False) 
 
 def _most_frequent(rows: Mapping[str, int]) -> str:
     words = [f'"{word[:40]}" {count(each)}' for word, each in rows.items()]
-    return listed(words[:8] + [_("others")] * bool(words[8:]))  # many: a goal is often rare
+    return listed(words[:8] + [_("others")] * bool(words[8:]))  # so many, since a goal is often rare
 
 
 def summary_json(summary: RunState) -> str:
@@ -343,7 +342,7 @@ def render_user(console: Console, view: UserView) -> None:
     """Print a user's journeys, and each day's behaviors on the left, on the right the events that they are part of."""
     row = view.row
     facts = [messages.in_words(row.state), messages.behaviors(row.behaviors), events(len(view.events))]
-    facts += [journeys(len(view.journeys))] if view.journeys else []
+    facts += counted((journeys(len(view.journeys)), len(view.journeys)))
     if row.state == "failed" and row.reason:
         facts.append(messages.in_words(row.reason))
     named = " ".join((row.user_id, *(value for _column, value in view.profile)))
