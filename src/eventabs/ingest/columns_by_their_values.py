@@ -22,18 +22,14 @@ from eventabs.ingest.column_names import (
 from eventabs.ingest.formats.base import SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 
-_OF_A_ROW: Final = {"id", "no", "number", "ref", "url", "编号", "номер"}
 _MAKERS: Final = {
     *["author", "autor", "auteur", "автор", "作者", "작성자", "creator", "editor", "verfasser", "penulis"]
 }
 PERSONS: Final = re.compile(
     r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
 )
-_ROW_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 DONE: Final = {"text", "action", "item", "app", "media"}
 ACTIVITY: Final = {*DONE, "place", "category"}
-# Inside a context or a device these names mean something else.
-_ONLY_OUTSIDE: Final = {"media", "marker", "date", "offset", "end", "price"}
 _KNOWN_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
 ALIKE: Final = 0.9  # share of a column's values that are of one kind
 SAMPLED: Final = 1000  # rows
@@ -45,22 +41,18 @@ ASKED: Final = 0.44  # a column that is a question, and no other column a better
 NEAR_BY: Final = 0.04  # two scores that differ by less are a question
 HALF: Final = 0.5  # of the values
 MOSTLY: Final = 0.75  # of the rows: a user or a time in fewer of them is none where another column is
-_TELLS_NOTHING: Final = {"user": 1, "action": 2}  # different values
 HANDFUL: Final = 5  # users, in a thousand rows or more
 PLAIN_NAME: Final = 0.95  # says it without any doubt
 _SURE_NAME: Final = 0.7  # a name all of whose words say it
 ALL_ALIKE: Final = 0.98  # of the values: one that is nearly everywhere says nothing
 FEW: Final = 20  # different values: more are things, not actions
-_NESTED: Final = 0.95  # of a score, for each step into an object
 _FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
 _OF_CALENDAR: Final = re.compile(
     r"(?i)(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?|week(?:day|end)|(?:星期|周)[一二三四五六日天]|1?\d月"
     r"|jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
 )
 EPOCH: Final = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
-_DIGITS_OF_TIME: Final = re.compile(r"(?:19|20)\d{12}")  # 20111230000005
 _LONG_NUMBER: Final = re.compile(r"\d{9,}(?:\.\d+)?")
-_CODE: Final = re.compile(r"[\d.\-]+(?:,\d+)?|[0-9a-fA-F\-]{16,}")  # numbers, and ids of hexadecimal digits
 _USUAL_TIME: Final = re.compile(
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}(?:\.\d+)?$|\d{15,16}$|\d{18,19}$"
 )
@@ -74,13 +66,9 @@ _DAY: Final = re.compile(
 _HALF_DAY: Final = re.compile(r"([上下]午)? ?(\d\d?)(:[\d:.,]+)\s*([AaPp]\.?[Mm]\.?)?")
 _BARE_CLOCK: Final = re.compile(r"(?:[01]?\d|2[0-3])(?:[0-5]\d[0-5]\d|H [0-5]?\dM [0-5]?\dS)")  # 93005
 _CLOCK: Final = re.compile(r"(?:[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
-_SPOKEN: Final = re.compile(
-    r"(?:\d+(?:\.\d+)? ?(?:天|日|个?小时|时|分钟?|秒钟?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|ms|[dhms]) ?)+"
-)
+_SPOKEN: Final = r"(?:\d+(?:\.\d+)? ?(?:天|日|个?小时|时|分钟?|秒钟?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|ms|[dhms]) ?)+"
 _BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
-_LASTING: Final = re.compile(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN.pattern}")
 _MEASURED: Final = re.compile(r"-?\d{1,4}\.\d{5,}")
-MONEY: Final = re.compile(r"-?\w{0,2}[$€£¥₩₹₽] ?-?[\d.,]+")
 _DECIMAL: Final = re.compile(r"[¥$€+-]?(?:[\d,]*\.\d+|\d+,\d\d?)")
 _ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
 _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
@@ -104,11 +92,10 @@ class Profile(NamedTuple):
     codes: float = 0.0
     usual: float = 0.0  # the share of its most frequent value
 
-    def share(self, form: re.Pattern[str]) -> float:
+    def share(self, form: str | re.Pattern[str]) -> float:
         """Return the share of its values that have a form."""
-        return sum(bool(form.fullmatch(value)) for value in self.values if value) / max(
-            1, sum(map(bool, self.values))
-        )
+        filled, fits = list(filter(None, self.values)), re.compile(form).fullmatch
+        return sum(map(bool, map(fits, filled))) / max(1, len(filled))
 
     @property
     def is_flag(self) -> bool:
@@ -118,7 +105,7 @@ class Profile(NamedTuple):
     @property
     def is_of_row(self) -> bool:
         """Whether its name has a word of what may differ in every row."""
-        return not _OF_A_ROW.isdisjoint(words_of(self.names[-1]))
+        return not {"id", "no", "number", "ref", "url", "编号", "номер"}.isdisjoint(words_of(self.names[-1]))
 
     @property
     def is_of_user(self) -> bool:
@@ -140,12 +127,13 @@ class Profile(NamedTuple):
         found = fit(" ".join(self.names[-2:]), role)
         if role != "place":  # a branch of git is another one
             found = max(found, fit(self.names[-1], role))
-        return 0.0 if role in _ONLY_OUTSIDE else found * _NESTED**depth
+        # inside a context or a device some names mean something else
+        return 0.0 if role in {"media", "marker", "date", "offset", "end", "price"} else found * 0.95**depth
 
     @property
     def counts_rows(self) -> bool:
         """Whether its values are the numbers of the rows: each is one more than the one before."""
-        numbers = [int(value) for value in self.values if _ROW_NUMBER.fullmatch(value)]
+        numbers = [int(value) for value in self.values if re.fullmatch("[0-9]{1,18}", value)]
         steps = sum(one + 1 == next_one for one, next_one in pairwise(numbers))
         return steps > ALIKE * len(self.values)
 
@@ -171,7 +159,7 @@ class Profile(NamedTuple):
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > HALF else 0.5 if self.read > NEARLY_NONE else 0.1
             case "duration":
-                found *= self.share(_LASTING) > ALIKE
+                found *= self.share(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN}") > ALIKE
                 if is_code and found <= _SURE_NAME and not stated_unit(" ".join(self.names[-2:])):
                     found *= 0.5
             # nobody comes back: a name alone is rather that of a thing
@@ -182,7 +170,7 @@ class Profile(NamedTuple):
                 words_of(self.names[-1])
             ):
                 found = min(found, ASKED)
-            case "user" | "action" if self.distinct <= _TELLS_NOTHING[role]:
+            case "user" | "action" if self.distinct <= (1 if role == "user" else 2):
                 found *= 0.8
             case "user" if self.distinct <= HANDFUL and rows >= SAMPLED and found < _SURE_NAME - NEAR_BY / 2:
                 found *= HALF
@@ -256,7 +244,7 @@ def _measured(profile: Profile, times: Collection[str]) -> Profile:
         usual=Counter(filled).most_common(1)[0][1] / held,
         read=max(clocks, sum(each in times or bool(_USUAL_TIME.match(each)) for each in filled) / held),
         kind="clock" if clocks > ALIKE else "day" if profile.share(_DAY) > ALIKE else "stamp",
-        codes=profile.share(_CODE),
+        codes=profile.share(r"[\d.\-]+(?:,\d+)?|[0-9a-fA-F\-]{16,}"),  # and ids of hexadecimal digits
     )
 
 
@@ -295,7 +283,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
     is_written = any(each.codes < HALF for each in stamps)  # then what is digits may be an order's number
 
     def is_stamp(each: Profile) -> bool:
-        is_digits = not is_written and each.share(_DIGITS_OF_TIME) > ALIKE
+        is_digits = not is_written and each.share(r"(?:19|20)\d{12}") > ALIKE  # 20111230000005
         return each in stamps and (each.codes < HALF or each.share(EPOCH) > ALIKE or is_digits)
 
     def among(each: Profile, words: Collection[str]) -> float:
@@ -344,7 +332,7 @@ def _looks_like_a_user(each: Profile) -> tuple[float, ...]:
     """Return how much a column without a name looks like a user: a word or a form says it, a code, or that it comes back."""
     comes_back = 1 < each.distinct < each.filled * len(each.values)
     prefix = re.split(r"\d", each.values[0])[0]  # user_000001, maybe the only one; `IP: 10.0.0.1`
-    begins_so = each.share(re.compile(re.escape(prefix) + r"\S*\d\S*")) > ALIKE
+    begins_so = each.share(re.escape(prefix) + r"\S*\d\S*") > ALIKE
     is_number = min(each.share(form) for form in (_LONG_NUMBER, PERSONS)) > ALIKE
     has_form = is_number or each.share(_ADDRESS) > ALIKE
     is_person = (begins_so and fit(prefix, "user") > 0) or (comes_back and has_form)

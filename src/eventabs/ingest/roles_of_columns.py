@@ -33,7 +33,6 @@ from eventabs.ingest.columns_by_their_values import (
     HANDFUL,
     ID,
     LEAST,
-    MONEY,
     MORE,
     MOSTLY,
     NEAR_BY,
@@ -224,7 +223,7 @@ def _guess_activity(
         for each in left
         if each.filled > 3 * MORE
         and each.distinct > 1
-        and each.codes + each.read + each.share(MONEY) < HALF
+        and each.codes + each.read + each.share(r"-?\w{0,2}[$€£¥₩₹₽] ?-?[\d.,]+") < HALF
         and not (each.is_of_user or each.named("user") > (0 if who else SURE) or each.named("place"))
         and not (each.named("date") and each.share(_DATED) > HALF)
     ]
