@@ -17,7 +17,7 @@ _WORDS: Final[dict[str, Any]] = tomllib.loads(
     resources.files("eventabs.ingest").joinpath("words.toml").read_text("utf-8")
 )
 _BESIDE: Final[dict[str, set[str]]] = {role: {*words.split()} for role, words in _WORDS["beside"].items()}
-_NEVER: Final[dict[str, set[str]]] = {role: {*words.split()} for role, words in _WORDS["never"].items()}
+NEVER: Final[dict[str, set[str]]] = {role: {*words.split()} for role, words in _WORDS["never"].items()}
 _PREFERRED: Final[dict[str, list[str]]] = {role: words.split() for role, words in _WORDS["preferred"].items()}
 StatedUnit = DurationUnit | Literal["ns", "us"]  # the last ones are converted, but no setting names them
 _UNITS, _LAST_UNITS = (
@@ -33,7 +33,7 @@ _MINOR: Final = 0.7  # beside a word that says more, words of less weight are st
 ROLES: Final = tuple(_WEIGHTS)
 _ALL: Final = {
     *_UNITS,
-    *(word for table in (_WEIGHTS, _BESIDE, _NEVER) for words in table.values() for word in words),
+    *(word for table in (_WEIGHTS, _BESIDE, NEVER) for words in table.values() for word in words),
 }
 _PIECES: Final = "|".join(
     sorted((word for word in _ALL if len(word) > 1 or not word.isascii()), key=len, reverse=True)
@@ -86,7 +86,7 @@ def fit(name: str, role: str) -> float:
     known = [_WEIGHTS[role][word] for word in words if word in _WEIGHTS[role]]
     if role == "duration" and not known and stated_unit(name):
         known = [0.9]
-    if not known or not _NEVER.get(role, set()).isdisjoint(words):
+    if not known or not NEVER.get(role, set()).isdisjoint(words):
         return 0.0
     weights, beside = _WEIGHTS[role], _BESIDE["any"] | _BESIDE.get(role, set())
     # `author_association` is something else of a user, `number_consumers` how many
@@ -102,11 +102,6 @@ def fit(name: str, role: str) -> float:
     return max(known) * 0.7**strange + better - 0.001 * len(words)
 
 
-def is_excluded(name: str, role: str) -> bool:
-    """Whether a column's name has a word with which it is not of a role; `done`: it says who somebody is, not what was done."""
-    return not _NEVER[role].isdisjoint(words_of(name))
-
-
 def stated_unit(name: str) -> StatedUnit | None:
     """Return the unit in a duration's name, None for any other name: `duration_ms`, `停留时长（分钟）`, `Hours`."""
     words = words_of(name)
@@ -118,7 +113,7 @@ def stated_unit(name: str) -> StatedUnit | None:
     counted = [word for word in words if word in _UNITS and (len(word) > 4 or word.endswith("数"))]  # noqa: PLR2004  `mins` may be one thing's
     counted += [word for word in words[2:] if {"time"} & {*words} and _UNITS.get(word) in ("min", "h")]
     is_timed = bool(counted) or not timed.isdisjoint(words)
-    return units[-1] if units and is_timed and _NEVER["duration"].isdisjoint(words) else None
+    return units[-1] if units and is_timed and NEVER["duration"].isdisjoint(words) else None
 
 
 SHAPES: Final[list[dict[str, Any]]] = _WORDS["shapes"]

@@ -9,16 +9,7 @@ from typing import Final, NamedTuple
 
 import duckdb
 
-from eventabs.ingest.column_names import (
-    CANONICAL,
-    EMPTY,
-    MARKERS,
-    fit,
-    is_excluded,
-    plain,
-    stated_unit,
-    words_of,
-)
+from eventabs.ingest.column_names import CANONICAL, EMPTY, MARKERS, NEVER, fit, plain, stated_unit, words_of
 from eventabs.ingest.formats.base import SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 
@@ -103,15 +94,24 @@ class Profile(NamedTuple):
         return max(self.share(_FLAG), self.share(_OF_CALENDAR)) > ALIKE
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """The words of its own name."""
+        return words_of(self.names[-1])
+
+    @property
     def is_of_row(self) -> bool:
         """Whether its name has a word of what may differ in every row."""
-        return not {"id", "no", "number", "ref", "url", "编号", "номер"}.isdisjoint(words_of(self.names[-1]))
+        return not {"id", "no", "number", "ref", "url", "编号", "номер"}.isdisjoint(self.words)
 
     @property
     def is_of_user(self) -> bool:
         """Whether it says who somebody is, and not what was done: `author.url`, `gender`."""
         is_inner = len(self.names) > 1 and fit(self.names[-2], "user") > _SURE_NAME
-        return is_inner or is_excluded(self.names[-1], "done")
+        return is_inner or self.is_never("done")
+
+    def is_never(self, role: str) -> bool:
+        """Whether its name has a word with which it is not of a role; `done`: it says who somebody is, not what was done."""
+        return not NEVER[role].isdisjoint(self.words)
 
     def named(self, role: str) -> float:
         """How well its name fits a role, less the deeper it lies."""
@@ -137,6 +137,20 @@ class Profile(NamedTuple):
         steps = sum(one + 1 == next_one for one, next_one in pairwise(numbers))
         return steps > ALIKE * len(self.values)
 
+    def comes_before(self, begins: "Profile | None") -> bool:
+        """Whether most of its ends are before their starts, so that they are of another clock."""
+        pairs = zip(begins.values, self.values, strict=True) if begins and len(self.values) >= LEAST else ()
+        return sum(_padded(begin) > _padded(end) for begin, end in pairs if end) > HALF * len(self.values)
+
+    def is_within(self, coarse: "Profile") -> bool:
+        """Whether each of its values has a single one of another column beside it, or nothing speaks yet."""
+        pairs = {pair for pair in zip(self.values, coarse.values, strict=True) if all(pair)}
+        return len(self.values) < LEAST or len(pairs) <= 1 + (1 + NEARLY_NONE) * self.distinct
+
+    def is_of(self, who: "Profile") -> bool:
+        """Whether it has a single value for each of the users who come back."""
+        return 1 < who.distinct < HALF * len(who.values) and who.is_within(self)
+
     def score(self, role: str) -> float:  # noqa: C901, PLR0912  a case for each role
         """How well name and values fit a role."""
         found, rows = self.named(role), len(self.values)
@@ -148,7 +162,7 @@ class Profile(NamedTuple):
         is_time = self.read > ALIKE > self.codes
         if role in ACTIVITY | {"user"} and (self.is_flag or is_time or self.share(_MEASURED) > HALF):
             return 0.0  # yes and no, a time, or what was measured
-        is_name = found < SURE and len(words_of(self.names[-1])) == 1
+        is_name = found < SURE and len(self.words) == 1
         is_each, is_code = self.distinct > rows * ALIKE, self.codes > ALIKE
         is_count = is_code and self.names[-1].lower().endswith("s")
         if role in {*ACTIVITY, "user"} and is_count:  # `comments` counts them
@@ -166,9 +180,7 @@ class Profile(NamedTuple):
             case "user" if is_name and (self.distinct >= HALF * held or self.share(PERSONS) < HALF):
                 found = 0.0
             # who made the thing, a book, rather than who read it, since they hardly come back
-            case "user" if self.distinct > max(HALF * held, SAMPLED * MORE) and not _MAKERS.isdisjoint(
-                words_of(self.names[-1])
-            ):
+            case "user" if self.distinct > max(HALF * held, SAMPLED * MORE) and _MAKERS & {*self.words}:
                 found = min(found, ASKED)
             case "user" | "action" if self.distinct <= (1 if role == "user" else 2):
                 found *= 0.8
@@ -248,12 +260,6 @@ def _measured(profile: Profile, times: Collection[str]) -> Profile:
     )
 
 
-def come_before(ends: Profile, begins: Profile | None) -> bool:
-    """Whether most ends are before their starts, so that they are of another clock."""
-    pairs = zip(begins.values, ends.values, strict=True) if begins and len(ends.values) >= LEAST else ()
-    return sum(_padded(begin) > _padded(end) for begin, end in pairs if end) > HALF * len(ends.values)
-
-
 def _padded(clock: str) -> str:
     """Return a text that sorts as its time does: 9:07 is before 17:42, 11:05 AM before 1:10 PM."""
     if not (found := _HALF_DAY.fullmatch(clock)):
@@ -261,17 +267,6 @@ def _padded(clock: str) -> str:
     hour, half = int(found[2]), (found[1] or found[4] or "").lower()
     is_late = half[:1] in ("p", "下")
     return f"{hour % 12 + 12 * is_late if half else hour:02}{found[3]}"
-
-
-def is_within(fine: Profile, coarse: Profile) -> bool:
-    """Whether each value of one column has a single one of another beside it, or nothing speaks yet."""
-    pairs = {pair for pair in zip(fine.values, coarse.values, strict=True) if all(pair)}
-    return len(fine.values) < LEAST or len(pairs) <= 1 + (1 + NEARLY_NONE) * fine.distinct
-
-
-def is_of(each: Profile, who: Profile) -> bool:
-    """Whether a column has a single value for each of the users who come back."""
-    return 1 < who.distinct < HALF * len(who.values) and is_within(who, each)
 
 
 def header_by_values(found: Sequence[Profile]) -> list[str]:
@@ -311,7 +306,7 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
     if free and (len(free) > 1 or counted):
         names["user_id"] = who = max(free, key=_looks_like_a_user)
         # without a name beside the number
-        free = [each for each in free if each is not who and not is_of(each, who)]
+        free = [each for each in free if each is not who and not each.is_of(who)]
     free = [each for each in free if not each.is_flag and (each.distinct > 1 or len(each.values) < LEAST)]
     coded = (max(each.codes, each.read, each.share(ID), each.share(_RANDOM)) for each in free)
     words = [each for each, share in zip(free, coded, strict=True) if share <= ALIKE]

@@ -12,15 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from eventabs.errors_and_exit_codes import ConfigError, InputError
-from eventabs.ingest.column_names import (
-    MARKERS,
-    PROFILE_NAMES,
-    ROLES,
-    is_excluded,
-    plain,
-    stated_unit,
-    words_of,
-)
+from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, plain, stated_unit
 from eventabs.ingest.columns_by_their_values import (
     ACTIVITY,
     ALIKE,
@@ -42,10 +34,7 @@ from eventabs.ingest.columns_by_their_values import (
     SAMPLED,
     SURE,
     Profile,
-    come_before,
     header_by_values,
-    is_of,
-    is_within,
     profiles,
     value_of,
 )
@@ -67,7 +56,6 @@ _YEAR_OR_DAY: Final = re.compile(r"(?:19|20)\d\d(?:[-/.]?\d\d?){0,2}")
 _BALANCE: Final = 4  # at most this many times more begins than ends, or ends than begins
 # Of a time, beside others that are named as well: a day alone is none where another column has the hour.
 _FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
-_THERE_AND_BACK: Final = {"in", "out"}
 _SHORT: Final = re.compile(r"\d{0,2}")  # a number within a group
 _DAY_OR_MONTH: Final = re.compile(r"(?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|1[0-2])[-/.](?:\d{4}|\d\d)(?:,? .*)?")
 _CALENDAR: Final = {
@@ -185,7 +173,7 @@ def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
         other = next((each.column for each in free if each.named("end") >= SURE and each.kind in kinds), "")
         del roles["end"]
         roles.update([("end", other)] if other else ())
-    elif ends and come_before(ends, begins):
+    elif ends and ends.comes_before(begins):
         del roles["end"]
     elif lasts and ends and min(ends.filled, ends.read) > ALIKE:
         has_unit = stated_unit(" ".join(lasts.names[-2:]))
@@ -216,7 +204,7 @@ def _guess_activity(
     left = [
         each
         for each in free
-        if each.column not in taken.values() and not each.is_flag and not (who and is_of(each, who))
+        if each.column not in taken.values() and not each.is_flag and not (who and each.is_of(who))
     ]
     texts = [
         each
@@ -257,7 +245,7 @@ def _guess_activity(
         and each.filled > ALIKE
         and 1 < each.distinct < (HALF if is_told else ALL_ALIKE) * len(each.values)
         and each.read <= HALF
-        and not is_excluded(each.names[-1], "money")
+        and not each.is_never("money")
         and each.named("user") < SURE
         and (each.is_of_row or not is_told)
     ]
@@ -288,8 +276,8 @@ def _choose_time(
             there_and_back = (
                 (one, other)
                 for one, other in product(times, ends)
-                if _ways(one) ^ _ways(other) == _THERE_AND_BACK
-                and not come_before(other, one)
+                if {*"_".join(one.words).split("_")} ^ {*"_".join(other.words).split("_")} == {"in", "out"}
+                and not other.comes_before(one)
                 and min(one.filled, other.filled, other.read) > ALIKE
                 and (best in (one, other) or best.values == one.values)
             )
@@ -300,7 +288,7 @@ def _choose_time(
         elif not values:
             unsure |= _in_parts(free)
         else:
-            best = min(values, key=lambda each: (is_excluded(each.names[-1], "time"), each.kind == "day"))
+            best = min(values, key=lambda each: (each.is_never("time"), each.kind == "day"))
             if best.kind == "day" and len(clocks) == 1:
                 unsure |= {"time": clocks[0].column, "date": best.column}
             else:
@@ -318,8 +306,8 @@ def _in_parts(free: Sequence[Profile]) -> dict[str, str]:
         day = free[at : at + 3]
         for parts in (day, day[::-1]):
             fits = all(each.share(form) > ALIKE for form, each in zip(_OF_DAY, parts, strict=True))
-            named = [each for each in parts if not _CALENDAR.isdisjoint(words_of(each.names[-1])[-1:])]
-            if fits and len(named) > 1 and not any(is_excluded(each.names[-1], "time") for each in parts):
+            named = [each for each in parts if _CALENDAR & {*each.words[-1:]}]
+            if fits and len(named) > 1 and not any(each.is_never("time") for each in parts):
                 clock = zip(_OF_CLOCK, free[at + 3 :], strict=False)
                 told = takewhile(lambda pair: pair[1].share(pair[0]) > ALIKE, clock)
                 days = JOINED.join(each.column for each in parts)
@@ -328,15 +316,11 @@ def _in_parts(free: Sequence[Profile]) -> dict[str, str]:
     return {}
 
 
-def _ways(each: Profile) -> set[str]:
-    return {*"_".join(words_of(each.names[-1])).split("_")}
-
-
 def _finest(best: Profile, rivals: Sequence[Profile]) -> tuple[Profile, str]:
     """Return the column whose values each belong to one value of the others, and one that is no coarser, "" for none."""
     for rival in rivals:
-        if not is_within(best, rival):
-            if not is_within(rival, best):
+        if not best.is_within(rival):
+            if not rival.is_within(best):
                 return best, rival.column
             best = rival
     return best, ""
@@ -375,7 +359,7 @@ def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[
         if is_word or (each.column in behind and not looks_like_an_id):
             continue
         # persons rather than their region, but no orders of theirs
-        if not first or (first.distinct < each.distinct <= len(each.values) / 3 and is_within(each, first)):
+        if not first or (first.distinct < each.distinct <= len(each.values) / 3 and each.is_within(first)):
             first = each
     return first
 
@@ -390,7 +374,7 @@ def _who_come_back(
         and each.filled > MOSTLY
         and each.column not in taken
         and each.read <= HALF
-        and not any(is_excluded(each.names[-1], what) for what in ("done", "user"))
+        and not (each.is_never("done") or each.is_never("user"))
         and not any(each.named(role) >= SURE for role in ROLES)
     ]
 
@@ -633,7 +617,7 @@ def _doubts(
         finer = [
             each
             for each in _who_come_back(found, [*roles.values()])
-            if each.codes < HALF and each.distinct >= 2 * who.distinct and is_within(each, who)
+            if each.codes < HALF and each.distinct >= 2 * who.distinct and each.is_within(who)
         ]
         for each in sorted(finer, key=lambda each: each.distinct)[:1]:
             message = _(
@@ -671,7 +655,7 @@ def _doubts(
                 "the column {column} (role {role}) is filled in {held:,} {of}, {other} in {more:,}; to take that: {setting}"
             )
             yield _doubt("fuller_column", message, role, chosen, fuller[0])
-    early = [each for each in found if each.named("end") >= SURE and come_before(each, held.get("time"))]
+    early = [each for each in found if each.named("end") >= SURE and each.comes_before(held.get("time"))]
     for each in () if "end" in roles or named["end"] else early:
         message = _(
             "most ends in the column {column} come before the starts in {other}, so no duration is made of them; if they are right: {setting}"
