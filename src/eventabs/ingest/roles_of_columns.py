@@ -48,15 +48,8 @@ NO_COLUMN: Final = "-"  # as the column of a role: no column has the role
 RECORD: Final = f"{CONSTANT}record"  # as the column of actions: every row says the same, that there was one
 BEHIND: Final = " | "  # between the columns of a role, of which the first that is filled counts
 JOINED: Final = " + "  # between columns that are one together: first and last name; year, month and day
-_NEAR: Final = 0.85  # similarity above which a user's name is taken for a column's
-_PACKED: Final = re.compile(r"\.(?:gz|zst)$", re.IGNORECASE)
 _PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
-_NUMBERED: Final = re.compile(r".*\d.*")
-_YEAR_OR_DAY: Final = re.compile(r"(?:19|20)\d\d(?:[-/.]?\d\d?){0,2}")
 _BALANCE: Final = 4  # at most this many times more begins than ends, or ends than begins
-# Of a time, beside others that are named as well: a day alone is none where another column has the hour.
-_FINENESS: Final = {"": 1.0, "stamp": 1.0, "clock": 0.98, "day": 0.7}
-_SHORT: Final = re.compile(r"\d{0,2}")  # a number within a group
 _DAY_OR_MONTH: Final = re.compile(r"(?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|1[0-2])[-/.](?:\d{4}|\d\d)(?:,? .*)?")
 _CALENDAR: Final = {
     *("y", "yr", "year", "yyyy", "ano", "jahr", "annee", "anno", "год", "tahun", "yil", "rok", "年", "年份"),
@@ -65,9 +58,6 @@ _CALENDAR: Final = {
 }
 _OF_DAY: Final = [re.compile(form) for form in (r"(?:19|20)\d\d", r"0?[1-9]|1[0-2]", r"0?[1-9]|[12]\d|3[01]")]
 _OF_CLOCK: Final = [re.compile(form) for form in (r"[01]?\d|2[0-3]", r"[0-5]?\d", r"[0-5]?\d(?:\.\d+)?")]
-_LOWER: Final = re.compile("[a-z ]+")
-_SMALL: Final = re.compile(r"-?\d{1,4}(?:[.,]\d+)?")
-_DATED: Final = re.compile(r"\d+[-/.年]\d.*")
 # what JSON leaves, and TOML may not hold as it is or a terminal shows as something else
 _UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
@@ -78,7 +68,7 @@ def user_of_file(path: str, named: str) -> str:
     Raises ConfigError for any other word in braces.
     """
     file = Path(os.path.abspath(path))  # noqa: PTH100  a link to a file has a name of its own
-    words = {"stem": Path(_PACKED.sub("", file.name)).stem, "parent": file.parent.name}
+    words = {"stem": Path(re.sub(r"(?i)\.(?:gz|zst)$", "", file.name)).stem, "parent": file.parent.name}
     if unknown := next((word for word in _PLACEHOLDER.findall(named) if word not in words), None):
         message = _("[input] user: {word} is not known; write {stem}, {parent}, or a user's id")
         raise ConfigError(message.format(word=f"{{{unknown}}}", stem="{stem}", parent="{parent}"))
@@ -213,7 +203,7 @@ def _guess_activity(
         and each.distinct > 1
         and each.codes + each.read + each.share(r"-?\w{0,2}[$€£¥₩₹₽] ?-?[\d.,]+") < HALF
         and not (each.is_of_user or each.named("user") > (0 if who else SURE) or each.named("place"))
-        and not (each.named("date") and each.share(_DATED) > HALF)
+        and not (each.named("date") and each.share(r"\d+[-/.年]\d.*") > HALF)
     ]
     few = [
         each
@@ -261,7 +251,8 @@ def _choose_time(
     days = [each for each in free if each.score("date") >= SURE and each.kind in ("", "day")]
     has_day = bool(roles.get("date") or days)
     if not named.get("time"):
-        fineness = {**_FINENESS, "clock": _FINENESS["clock"] if has_day else 0.1}
+        # beside others that are named as well: a day alone is no time where another column has the hour
+        fineness = {"": 1.0, "stamp": 1.0, "clock": 0.98 if has_day else 0.1, "day": 0.7}
         times = [each for each in free if each.score("time") > NEARLY_NONE * 2]
         filled = [each for each in free if each.filled > ALIKE and not each.named("end")]
         clocks = [each for each in filled if each.kind == "clock" and not each.named("duration")]
@@ -343,8 +334,8 @@ def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[
 
     def is_whose(each: Profile) -> bool:
         if each.column == "list":  # numbered or many
-            is_dated = each.share(_YEAR_OR_DAY) > 0
-            return not is_dated and (each.distinct > FEW or each.share(_NUMBERED) == 1)
+            is_dated = each.share(r"(?:19|20)\d\d(?:[-/.]?\d\d?){0,2}") > 0  # 2024, 2024-05
+            return not is_dated and (each.distinct > FEW or each.share(r".*\d.*") == 1)
         return "text" in told and each.named("user") > 0 and each.share(PERSONS) > HALF
 
     first = _who(free, used) or next(filter(is_whose, rest), None)
@@ -354,8 +345,8 @@ def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[
     behind = {each.column for each in dropwhile(lambda each: each.column != told["time"], free)}
     for each in _who_come_back(rest, (), 3, ALIKE):
         looks_like_an_id = each.share(ID) > ALIKE or each.share(PERSONS) > HALF
-        is_amount = not each.is_of_row and each.share(_SMALL) > HALF
-        is_word = is_amount or each.share(_LOWER) > ALIKE  # a mood, a habit
+        is_amount = not each.is_of_row and each.share(r"-?\d{1,4}(?:[.,]\d+)?") > HALF
+        is_word = is_amount or each.share("[a-z ]+") > ALIKE  # a mood, a habit
         if is_word or (each.column in behind and not looks_like_an_id):
             continue
         # persons rather than their region, but no orders of theirs
@@ -457,7 +448,7 @@ def refuse_one_user(source: Format, user_columns: Sequence[str] | None) -> None:
     elif named != NO_COLUMN:
         known = {plain(leaf.names[-1]): str(leaf) for leaf in source.inventory.leaves}
         known |= {plain(column): column for column in source.columns}
-        for near in get_close_matches(plain(user), known, 1, _NEAR):
+        for near in get_close_matches(plain(user), known, 1, cutoff=0.85):
             column = known[near]
             message = _(
                 "--user ([input] user) is the id of the one user whose rows they are, and {path} has a column {column}; name"
@@ -613,7 +604,7 @@ def _doubts(
     """Say which columns gave way, which named ones hold nothing, which of the others hold more, where users may be numbers in a group, and which ends are none."""
     by_column = {each.column: each for each in found}
     who = None if named["user"] else by_column.get(roles.get("user", ""))
-    if who and who.distinct <= FEW and who.share(_SHORT) == 1:
+    if who and who.distinct <= FEW and who.share(r"\d{0,2}") == 1:  # numbers within a group
         finer = [
             each
             for each in _who_come_back(found, [*roles.values()])
