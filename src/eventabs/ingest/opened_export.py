@@ -54,6 +54,7 @@ def _mapped(sources: Sequence[Format], schemas: SchemaChoice, copies: Copies) ->
     for source in sources:
         refuse_events(source.file.path, source.columns)
         roles.refuse_unnamed(source)
+        roles.refuse_absent_columns(source)
         name = copies.name(source.file.path)
         user = roles.user_of_file(name.partition("?")[0], settings.user)
         reading = schemas.of_file(source)

@@ -20,13 +20,7 @@ from eventabs.ingest.column_names import ROLES, UNSUCCESSFUL, StatedUnit, fit, p
 from eventabs.ingest.formats.base import CONSTANT, Format, Query, Wanted
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.normal_form import quoted, quoted_list
-from eventabs.ingest.roles_of_columns import (
-    BEHIND,
-    alternatives,
-    input_table,
-    parts_of,
-    refuse_absent_columns,
-)
+from eventabs.ingest.roles_of_columns import BEHIND, alternatives, input_table, parts_of
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import TomlTable
 
@@ -316,7 +310,6 @@ class SchemaChoice:
         lacking = [role for role, lacks in (("item", lacks_things), ("user", is_of_one)) if lacks]
         if not self._named and any(fit(name, role) > _NAMED for role in lacking for name in found.unused):
             return None
-        refuse_absent_columns(source)
         users = found.places.get("user", ())
         held = (value_at(row.values, place) for row in source.sample() for place in users)
         if not self._named and best.one_user and users and not any(held):

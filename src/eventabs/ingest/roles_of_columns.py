@@ -559,7 +559,6 @@ def columns_of_file(
     key = (source.columns, frozenset(source.inventory.leaves))
     if key in known:
         return known[key]
-    refuse_absent_columns(source)
     file, inventory, named = source.file, source.inventory, source.file.named
     first = {InnerPath(each, ("0",)) for each in inventory.columns}
     if first and first <= inventory.leaves.keys() and not named["time"]:
