@@ -10,8 +10,6 @@ from typing import Any, Final, Literal
 from eventabs.shared_records import DurationUnit
 
 SEPARATORS: Final = " _-$"
-_ACCENTS: Final = re.compile("[\u0300-\u036f]")
-
 
 _WORDS: Final[dict[str, Any]] = tomllib.loads(
     resources.files("eventabs.ingest").joinpath("words.toml").read_text("utf-8")
@@ -59,10 +57,9 @@ def _plain_words(words: str) -> tuple[str, ...]:
 def words_of(name: str) -> tuple[str, ...]:
     """Return the words of a column's name in lower case: they change at case, marks, and where known words meet."""
     found: list[str] = []
-    if not name.isascii():  # the accents of Latin letters go: usuário is usuario
-        without = _ACCENTS.sub("", unicodedata.normalize("NFD", name))
-        name = unicodedata.normalize("NFC", without).replace("ı", "i")
-    for part in _PARTS.findall(name):
+    # the accents of Latin letters go: usuário is usuario
+    without = re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFD", name))
+    for part in _PARTS.findall(unicodedata.normalize("NFC", without).replace("ı", "i")):
         word = part.lower()
         if word in _ALL:
             found.append(word)
