@@ -210,11 +210,10 @@ def profiles(
     inventory: Inventory, sample: Sequence[SampledRow], connection: duckdb.DuckDBPyConnection | None
 ) -> list[Profile]:
     """Return what the columns hold, and the paths inside them but for those to a single element of a list."""
+    every = dict.fromkeys((*map(InnerPath, inventory.columns), *map(InnerPath.of_all, inventory.leaves)))
     paths = [
         path
-        for path in dict.fromkeys(
-            (*map(InnerPath, inventory.columns), *map(InnerPath.of_all, inventory.leaves))
-        )
+        for path in every
         if (path.steps or path.column not in inventory.objects)
         and not any(isinstance(step, int) for step in path.steps)
     ]

@@ -191,12 +191,9 @@ class Reading:
                 return quoted(path[1:])
             if not (parts := ", ".join(self._aliases[part] for part in self._parts(path))).count(","):
                 return parts
-            # a day and a clock are no three numbers
-            between = (
-                f"CASE WHEN contains(concat({parts}), ':') THEN ' ' ELSE '-' END"
-                if mark == "-"
-                else f"'{mark}'"
-            )
+            between = f"'{mark}'"
+            if mark == "-":  # a day and a clock are no three numbers
+                between = f"CASE WHEN contains(concat({parts}), ':') THEN ' ' ELSE '-' END"
             return f"nullif(concat_ws({between}, {parts}), '')"
 
         values = list(map(value, paths))

@@ -97,12 +97,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     marker too, which values in all files decide.
     """
     roles = {role: column for role, column in named.items() if column not in ("", NO_COLUMN)}
-    used = {
-        each
-        for role, column in roles.items()
-        if role != "marker"
-        for each in (column, *re.split(r" [|+] ", column))
-    }
+    given = [column for role, column in roles.items() if role != "marker"]
+    used = {*given, *re.split(r" [|+] ", BEHIND.join(given))}
     parts = {"minute", "second"} if "hour" in {plain(each.column) for each in found} else ()  # no durations
     free = [each for each in found if each.column not in used and plain(each.column) not in parts]
     unsure, near = dict[str, str](), dict[str, str]()
@@ -191,11 +187,9 @@ def _guess_activity(
     # a state says what was done, where nothing else does
     taken = {role: name for role, name in taken.items() if role != "result"}
     taken |= {role: unsure[role] for role in ("user", "time", "date") if role in unsure}
-    left = [
-        each
-        for each in free
-        if each.column not in taken.values() and not each.is_flag and not (who and each.is_of(who))
-    ]
+    left = [each for each in free if each.column not in taken.values() and not each.is_flag]
+    left = [each for each in left if not (who and each.is_of(who))]
+    rows = len(free[0].values) if free else 0
     texts = [
         each
         for each in left
@@ -205,11 +199,7 @@ def _guess_activity(
         and not (each.is_of_user or each.named("user") > (0 if who else SURE) or each.named("place"))
         and not (each.named("date") and each.share(r"\d+[-/.年]\d.*") > HALF)
     ]
-    few = [
-        each
-        for each in texts
-        if each.distinct <= min(FEW, max(2, HALF * len(each.values))) and not each.is_of_row
-    ]
+    few = [each for each in texts if each.distinct <= min(FEW, max(2, HALF * rows)) and not each.is_of_row]
     found = dict[str, str]()
     if few and "action" not in taken:
         few.sort(key=lambda each: (each.named("result") > 0, each.filled), reverse=True)
@@ -218,7 +208,7 @@ def _guess_activity(
         each
         for each in texts
         if each.column not in found.values()
-        and each.distinct > min(HANDFUL, HALF * len(each.values))
+        and each.distinct > min(HANDFUL, HALF * rows)
         and not (found and few[0].filled > ALIKE and each.is_of_row)  # an id beside what was done
     ]
     if many and "item" not in taken:
@@ -233,7 +223,7 @@ def _guess_activity(
         for each in left
         if each.column not in found.values()
         and each.filled > ALIKE
-        and 1 < each.distinct < (HALF if is_told else ALL_ALIKE) * len(each.values)
+        and 1 < each.distinct < (HALF if is_told else ALL_ALIKE) * rows
         and each.read <= HALF
         and not each.is_never("money")
         and each.named("user") < SURE
