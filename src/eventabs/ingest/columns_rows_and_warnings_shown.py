@@ -30,27 +30,16 @@ from eventabs.ingest.sort_and_pair import DUPLICATE, RowCounts
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import Behavior, ColumnsFound, InputWarning
 
-# A night: people sleep, so six consecutive hours of the day have few rows. If these are not the hours from 0 to 6,
-# the times are in another zone than the users'.
 _LEAST: Final = 50  # rows; of fewer a share means nothing
 _LISTED: Final = 12  # columns without a role
 _NEARLY_ALL: Final = 0.9  # of the rows
 _MANY: Final = 0.2  # of the rows
 _HEAD: Final = 10_000  # rows of the first users
 _HOURS: Final = 24
-_PLAIN_NUMBER: Final = re.compile(r"\d{1,4}(?:\.\d+)?")
 _NIGHT: Final = 6  # hours
 _LEAST_TIMES: Final = 500  # rows with a time of day that are needed to find a night
-_LEAST_SPAN: Final = timedelta(days=3)
-_AWAKE: Final = 0.15  # of the rows: if more are between 0 and 6, it is no night
-_ASLEEP: Final = 0.5  # of these: the most that the quietest hours may have
-_LONG: Final = 3 * 3600  # seconds
 _IMPOSSIBLE: Final = 24 * 3600  # seconds: half of the durations are at most this long
-_OVERLAPPING: Final = 0.5  # of the rows: durations that end after the user's next row
-_MOSTLY: Final = 0.6  # of the rows whose times have seconds: durations that are no time that was spent
-_FEW: Final = 20  # rows of a user; fewer are not many
 _NAMED: Final = 0.7  # how well a name fits a role
-_OFTEN: Final = 2  # times the mean number of rows a user
 # Several words, and no address, markup or setting.
 _WORDS: Final = re.compile(r"(?=.*(?:[\u4e00-\u9fff]{2}|[^\W\d_]{2} [^\W_]))[^/\\<>{}=|@]+")
 _FEW_ROWS: Final = 0.05  # of the rows: a column with fewer different values, as cities, says little of each
@@ -181,9 +170,9 @@ def _lines(
 def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
     """Look for words for nobody that have more rows than users have."""
     unknown = connection.execute(
-        f"""SELECT user_id, readable FROM users
-        WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= {_FEW}
-            AND readable * (SELECT count(*) FROM users) >= {_OFTEN} * ?
+        """SELECT user_id, readable FROM users
+        WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= 20
+            AND readable * (SELECT count(*) FROM users) >= 2 * ?  -- times the mean
             -- numbers from 0
             AND NOT (user_id = '0' AND readable <= 4 * (SELECT max(readable) FROM users WHERE user_id <> '0'))
         ORDER BY readable DESC""",
@@ -212,12 +201,16 @@ def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWa
 
 
 def clock_warnings(totals: Totals) -> Iterator[InputWarning]:
-    """Look for a night that is not from 0 to 6."""
+    """Look for a night that is not from 0 to 6: people sleep, so six consecutive hours of the day have few rows.
+
+    If these are others, the times are in another zone than the users'.
+    """
     times = sum(totals.hours)
     sums = [sum(totals.hours[(first + each) % _HOURS] for each in range(_NIGHT)) for first in range(_HOURS)]
     first, early = min(range(_HOURS), key=sums.__getitem__), sums[0]
-    is_known = times >= _LEAST_TIMES and totals.span >= _LEAST_SPAN
-    if not is_known or early <= _AWAKE * times or sums[first] > _ASLEEP * early:
+    is_known = times >= _LEAST_TIMES and totals.span >= timedelta(days=3)
+    # many are awake from 0 to 6, and less than half as many in the quietest hours
+    if not is_known or early <= 0.15 * times or sums[first] > early / 2:
         return
     template = _("{early} of the rows lie from 0 to 6 o'clock, the fewest from {first} to {last}")
     seen = template.format(early=_percent(early / times), first=first, last=(first + _NIGHT) % _HOURS)
@@ -245,7 +238,7 @@ def _durations(connection: duckdb.DuckDBPyConnection, roles: Collection[str]) ->
                 lead(user_id) OVER (ORDER BY id) AS following, start <> date_trunc('minute', start) AS is_fine
             FROM (SELECT *, rowid AS id FROM behaviors WHERE rowid < {_HEAD}) WHERE reason IS NULL)
         WHERE duration > 0 AND following = user_id""").fetchall()
-    overlap = median >= _LONG and beyond > _OVERLAPPING * rows and thousandth * 2 <= beyond
+    overlap = median >= 3 * 3600 and beyond > rows / 2 and thousandth * 2 <= beyond
     if rows >= _LEAST and "duration" in roles and (overlap or median >= _IMPOSSIBLE):
         message = _(
             "half of the durations are longer than {hours} hours, so they look like milliseconds;"
@@ -253,7 +246,7 @@ def _durations(connection: duckdb.DuckDBPyConnection, roles: Collection[str]) ->
         )
         setting = '[input] duration_unit = "ms"'
         yield warning("milliseconds", message, hours=f"{median / 3600:,.0f}", setting=setting)
-    elif fine >= _LEAST and overlapping > _MOSTLY * fine:
+    elif fine >= _LEAST and overlapping > 0.6 * fine:
         message = _(
             "{share} of the durations go beyond the same user's next row; if they are no time that was spent, leave them out: {setting}"
         )
@@ -417,7 +410,7 @@ def _short_on_days(file: MappedFile) -> Iterator[InputWarning]:
         "date" in roles or file.reading.unit or "duration_unit" in file.source.file.settings.model_fields_set
     )
     values = lasting.values if day and lasting and day.kind == "day" and not is_told else ()
-    numbers = [float(value) for value in values if _PLAIN_NUMBER.fullmatch(value)]
+    numbers = [float(value) for value in values if re.fullmatch(r"\d{1,4}(?:\.\d+)?", value)]
     if len(numbers) >= _LEAST and 0 < (longest := max(numbers)) <= 60 * _HOURS:  # minutes of a day
         unit = '"h"' if longest <= _HOURS and median(numbers) <= _HOURS / 2 else '"min"'
         message = _(

@@ -24,7 +24,7 @@ from eventabs.ingest import (
     roles_of_columns as roles,
     sort_and_pair,
 )
-from eventabs.ingest.columns_by_their_values import Profile, profiles
+from eventabs.ingest.columns_by_their_values import ALIKE, SURE, Profile, profiles
 from eventabs.ingest.columns_rows_and_warnings_shown import Description, MappedFile
 from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
 from eventabs.ingest.formats import open_file
@@ -355,8 +355,6 @@ SHOWN_ROWS: Final = 20  # of these, spread evenly
 _MOST: Final = 150  # columns and paths, those that are filled most
 _LONGEST: Final = 80  # characters of a value
 _INSIDE: Final = 4  # characters of an id that is masked inside other values too: "1" is everywhere
-_ALIKE: Final = 0.9  # share of a column's values that are of one kind
-_SURE: Final = 0.45  # a name from which on a column may hold users
 _KINDS: Final = {"stamp": "times", "day": "days", "clock": "times of day"}
 
 
@@ -381,9 +379,9 @@ def masked_sample(
 
 
 def _described(each: Profile) -> str:
-    kind = _KINDS[each.kind] if each.read > _ALIKE else "text"
-    if each.codes > _ALIKE:
-        kind = "numbers that may be times" if each.read > _ALIKE else "numbers or codes"
+    kind = _KINDS[each.kind] if each.read > ALIKE else "text"
+    if each.codes > ALIKE:
+        kind = "numbers that may be times" if each.read > ALIKE else "numbers or codes"
     return f"{json.dumps(each.column, ensure_ascii=False)}: {kind}, {each.distinct} different, {each.filled:.0%} filled"
 
 
@@ -392,7 +390,7 @@ def _masked_rows(found: Sequence[Profile], shown: Sequence[Profile]) -> Iterator
     choice = roles.choose(found, {})
     proposed = {choice.roles.get("user"), choice.unsure.get("user"), choice.near.get("user")}
     others = {*choice.roles.values()} - proposed
-    users = proposed | {each.column for each in found if each.named("user") >= _SURE} - others
+    users = proposed | {each.column for each in found if each.named("user") >= SURE} - others
     ids = dict.fromkeys(value for each in found if each.column in users for value in each.values if value)
     aliases = {value: f"[id{number}]" for number, value in enumerate(ids, 1)}
     long = sorted((each for each in ids if len(each) >= _INSIDE), key=len, reverse=True)
@@ -404,7 +402,7 @@ def _masked_rows(found: Sequence[Profile], shown: Sequence[Profile]) -> Iterator
             text = each.values[row]
             if each.column in users:
                 text = aliases.get(text, "")
-            elif not each.read > _ALIKE >= each.codes:  # of a time no part is somebody: 2024 is a year
+            elif not each.read > ALIKE >= each.codes:  # of a time no part is somebody: 2024 is a year
                 text = inside.sub(lambda hit: aliases[hit[0]], text)
             if text := " ".join(text.split()):
                 held[each.column] = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
