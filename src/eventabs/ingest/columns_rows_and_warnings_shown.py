@@ -17,15 +17,7 @@ from eventabs.ingest.columns_by_their_values import Profile, value_of
 from eventabs.ingest.formats.base import Format, InputFile, SampledRow
 from eventabs.ingest.normal_form import quoted
 from eventabs.ingest.roles_and_known_schemas import Reading
-from eventabs.ingest.roles_of_columns import (
-    BEHIND,
-    JOINED,
-    NO_COLUMN,
-    Choice,
-    column_setting,
-    input_table,
-    warning,
-)
+from eventabs.ingest.roles_of_columns import BEHIND, JOINED, NO_COLUMN, Choice, input_table, warning
 from eventabs.ingest.sort_and_pair import DUPLICATE, RowCounts
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import Behavior, ColumnsFound, InputWarning
@@ -142,10 +134,9 @@ def _lines(
         )
         share = _percent(totals.with_usual_action / totals.rows)
         yield warning("one_action", message, "action", share=share, action=totals.usual_action)
-    setting = column_setting("item" if "text" in roles or not words else "text", words or "...")
-    if unused and not words:
-        left = _("columns without a role: {columns}").format(columns=", ".join(unused[:_LISTED]))
-        setting = _("; ").join((setting, left))
+    role, name = "item" if "text" in roles or not words else "text", words or "..."
+    left = _("; ") + _("columns without a role: {columns}") if unused and not words else ""
+    columns = ", ".join(unused[:_LISTED])
     # the export's own words may say all (`login:`), unless another column has more
     counts_all = words or totals.without_object > _NEARLY_ALL * totals.rows
     bare = totals.without_object if counts_all else totals.bare_verbs
@@ -154,17 +145,18 @@ def _lines(
             "{share} of the lines are a bare verb, which does not say what something was done with;"
             " name the column that does: {setting}"
         )
-        yield warning("no_object", message, share=_percent(bare / totals.rows), setting=setting)
+        share = _percent(bare / totals.rows)
+        yield warning("no_object", message + left, role, name, share=share, columns=columns)
     elif words and "text" not in roles:
         message = _("not used: {column}; it looks like what was done, in words: {setting}")
-        yield warning("unused_column", message, column=words, setting=setting)
+        yield warning("unused_column", message, role, name, column=words)
     elif totals.usual_item and totals.with_usual_object > _NEARLY_ALL * totals.rows:
         message = _(
             '{share} of the rows have the object "{item}"; if another column says with what something was done,'
             " name it: {setting}"
         )
-        share = _percent(totals.with_usual_object / totals.rows)
-        yield warning("one_object", message, share=share, item=totals.usual_item, setting=setting)
+        values = {"share": _percent(totals.with_usual_object / totals.rows), "item": totals.usual_item}
+        yield warning("one_object", message + left, role, name, columns=columns, **values)
 
 
 def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
@@ -223,9 +215,9 @@ def clock_warnings(totals: Totals) -> Iterator[InputWarning]:
         message = _(
             "the times look like those of another zone than the users'; if they are in UTC, say so: {setting} with --timezone"
             " Asia/Shanghai, or name there the column with the minutes from UTC"
-        ).format(setting=column_setting("offset", "=0"))
+        )
     code = "utc_times" if is_utc else "foreign_times"
-    yield InputWarning(code, _("; ").join((message, seen)))
+    yield warning(code, _("; ").join((message, seen)), "offset", "=0")
 
 
 def _durations(connection: duckdb.DuckDBPyConnection, roles: Collection[str]) -> Iterator[InputWarning]:

@@ -445,7 +445,7 @@ def refuse_one_user(source: Format, user_columns: Sequence[str] | None) -> None:
                 ' a column of users so: {setting}; if {user} is an id: [input.columns] user = "-" as well'
             )
     if message:
-        setting = column_setting("user", column)
+        setting = f'[input.columns] user = "{column}"'
         raise InputError(message.format(path=path, column=column, user=user, setting=setting))
 
 
@@ -471,11 +471,6 @@ def parts_of(column: str, inventory: Inventory) -> list[str]:
     parts = column.split(JOINED)  # a path to a key with a plus in it may be found, too
     is_one = column in inventory.columns or not all(map(inventory.find, parts))
     return [column] if is_one and inventory.find(column) else parts
-
-
-def column_setting(role: str, name: str = "...") -> str:
-    """Return the setting that names the column of a role."""
-    return f'[input.columns] {role} = "{name}"'
 
 
 def profile_columns(source: Format, wanted: Sequence[str]) -> tuple[str, list[tuple[str, str]]]:
@@ -646,7 +641,7 @@ def _doubts(
 
 def warning(code: str, message: str, role: str = "", name: str = "...", /, **values: object) -> InputWarning:
     """Return a warning with the values in its message, and as {setting} that which names the column of a role."""
-    return InputWarning(code, message.format(**{"setting": column_setting(role, name), **values}))
+    return InputWarning(code, message.format(**{"setting": f'[input.columns] {role} = "{name}"', **values}))
 
 
 def _doubt(code: str, message: str, role: str, chosen: Profile, other: Profile | None = None) -> InputWarning:
