@@ -323,11 +323,9 @@ def describe(files: Sequence[MappedFile], warnings: Iterable[InputWarning]) -> D
         *_implausible(first, played, words),
     ]
     # tables of the config file that read the files as they were read: of a known tool its schema is enough
-    kept, only = first.source.file.settings.kept(), mappings[0] if len(mappings) == 1 else None
-    if only and not only.schema:
-        proposal = input_table(kept, only.columns, first.choice.near)
-    else:
-        proposal = input_table({"schema": only.schema, **kept} if only else kept, {})
+    schema, columns = (mappings[0].schema, mappings[0].columns) if len(mappings) == 1 else ("", {})
+    settings = {**({"schema": schema} if schema else {}), **first.source.file.settings.kept()}
+    proposal = input_table(settings, {} if schema else columns, first.choice.near)
     return Description(mappings, _read_rows(first, sample), tuple(dict.fromkeys(found)), proposal)
 
 

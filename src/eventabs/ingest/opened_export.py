@@ -297,9 +297,7 @@ def open_export(
         # sheet, table and header are those of the rows
         of_people = InputSettings(encoding=settings.encoding, columns=settings.columns)
         profile = opened(*profile_paths, settings=of_people) if profile_paths else None
-        profile_user, shown = "", list[tuple[str, str]]()
-        if profile:
-            profile_user, shown = roles.profile_columns(profile, profile_columns)
+        profile_user, shown = roles.profile_columns(profile, profile_columns) if profile else ("", [])
         sort_and_pair.prepare(connection, len(shown))
         sources = tuple(opened(path, settings=settings) for path in named)
         behaviors = _mapped(sources, schemas, copies)
@@ -310,9 +308,8 @@ def open_export(
             _load(index, each, sorted(compared))
         if profile:
             wanted = [("user", profile_user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
-            sort_and_pair.load(
-                profile, wanted, partial(sort_and_pair.insert_profiles, connection, len(shown))
-            )
+            insert = partial(sort_and_pair.insert_profiles, connection, len(shown))
+            sort_and_pair.load(profile, wanted, insert)
         with errors_named("the export"):
             counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=settings.keep_duplicates)
             warnings = [warning for each in behaviors for warning in each.choice.warnings]

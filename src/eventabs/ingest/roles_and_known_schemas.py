@@ -207,9 +207,8 @@ class Reading:
         match role:
             case "action" if self.schema.name and role not in self._named:
                 value = self._cases(lambda rule: quoted(rule.action) if rule.action else _EVENT, _EVENT)
-            case "user":
-                one_user = quoted(self.schema.one_user) if self.schema.one_user else "NULL"
-                value = f"coalesce({value}, {one_user})"
+            case "user" if self.schema.one_user:
+                value = f"coalesce({value}, {quoted(self.schema.one_user)})"
             case "duration":
                 value = f"coalesce({value}, CAST({seconds} AS VARCHAR))"
             case "time":

@@ -104,9 +104,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     unsure, near = dict[str, str](), dict[str, str]()
     dated = [each for each in found if each.column not in used - {named.get("time")}]
     _choose_time(dated, named, roles, unsure)
-    used |= {
-        each for role in ("time", "date") for each in roles.get(role, unsure.get(role, "")).split(JOINED)
-    }
+    when = {**unsure, **roles}
+    used |= {each for role in ("time", "date") for each in when.get(role, "").split(JOINED)}
     closed = {"time", "date", "marker", *(["user"] if has_user else [])}
     open_roles = [role for role in ROLES if not named.get(role) and role not in closed]
     scored = ((each.score(role), role, each) for role in open_roles for each in free)
@@ -140,13 +139,9 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     _drop_doubtful_ends(free, roles)
     unsure = {role: column for role, column in unsure.items() if role in ("user", "time", "date")}
     markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= SURE]
-    return Choice(
-        {role: roles[role] for role in ROLES if role in roles},
-        unsure,
-        near,
-        tuple(guessed),
-        (*(column for _score, column in sorted(markers, reverse=True)), roles.get("action", "")),
-    )
+    may_mark = (*(column for _score, column in sorted(markers, reverse=True)), roles.get("action", ""))
+    ordered = {role: roles[role] for role in ROLES if role in roles}
+    return Choice(ordered, unsure, near, tuple(guessed), may_mark)
 
 
 def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
@@ -396,13 +391,10 @@ def input_table(
     settings: Mapping[str, object], columns: Mapping[str, str], near: Mapping[str, object] = {}
 ) -> str:
     """Return tables of the config file that give a reading; `near`: runners-up, as comments."""
-    other = _("or")
+    mark = _("or")
+    others = {name: f"  # {mark} {_toml(other)}" for name, other in near.items() if other != ""}
     lines, mapped = (
-        [
-            f"{name} = {_toml(value)}"
-            + (f"  # {other} {_toml(near[name])}" if near.get(name, "") != "" else "")
-            for name, value in table.items()
-        ]
+        [f"{name} = {_toml(value)}{others.get(name, '')}" for name, value in table.items()]
         for table in (settings, columns)
     )
     return "\n".join(["[input]", *lines, *(["", "[input.columns]", *mapped] if mapped else [])])
