@@ -108,7 +108,7 @@ def _implausible(file: MappedFile, roles: Collection[str], words: str) -> Iterat
         yield warning("odd_years", message, share=_percent(old / totals.rows))
     if totals.rows >= _LEAST:
         yield from _users(connection, totals.rows)
-        yield from _lines(totals, roles, file.reading.unused, words)
+        yield from _lines(file, totals, roles, words)
         yield from _durations(connection, roles) if {"duration", "end"} & {*roles} else ()
     if not zone and "offset" not in roles:
         yield from clock_warnings(totals)
@@ -119,9 +119,7 @@ def _implausible(file: MappedFile, roles: Collection[str], words: str) -> Iterat
         yield warning("long_pairs", message, "marker", NO_COLUMN, count=long)
 
 
-def _lines(
-    totals: Totals, roles: Collection[str], unused: Sequence[str], words: str
-) -> Iterator[InputWarning]:
+def _lines(file: MappedFile, totals: Totals, roles: Collection[str], words: str) -> Iterator[InputWarning]:
     """Look for lines that all say the same, or are a bare verb."""
     if not sum(totals.hours):
         message = _(
@@ -135,8 +133,8 @@ def _lines(
         share = _percent(totals.with_usual_action / totals.rows)
         yield warning("one_action", message, "action", share=share, action=totals.usual_action)
     role, name = "item" if "text" in roles or not words else "text", words or "..."
-    left = _("; ") + _("columns without a role: {columns}") if unused and not words else ""
-    columns = ", ".join(unused[:_LISTED])
+    left = _("; ") + _("columns without a role: {columns}") if file.reading.unused and not words else ""
+    columns = ", ".join(file.reading.unused[:_LISTED])
     # the export's own words may say all (`login:`), unless another column has more
     counts_all = words or totals.without_object > _NEARLY_ALL * totals.rows
     bare = totals.without_object if counts_all else totals.bare_verbs

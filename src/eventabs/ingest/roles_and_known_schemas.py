@@ -81,6 +81,9 @@ class Schema(TomlTable):
         return max(map(len, sets), default=0)
 
 
+_NO_TOOL: Final = Schema(title="", recognized_by=(), columns={})
+
+
 class Reading:
     """How the rows of one file are read: the columns and paths of each role, by the rules of a schema if it has one.
 
@@ -90,12 +93,7 @@ class Reading:
     name the user. `unused`: the columns that have no role and are not technical. `wanted`: what to read from the file.
     """
 
-    def __init__(
-        self,
-        source: Format,
-        named: Mapping[str, str],
-        schema: Schema = Schema(title="", recognized_by=(), columns={}),
-    ) -> None:
+    def __init__(self, source: Format, named: Mapping[str, str], schema: Schema = _NO_TOOL) -> None:
         self.source, self.schema = source, schema
         self._inventory = inventory = source.inventory
         self._kept = tuple(source.file.settings.names)  # they are behaviors whatever the schema says
