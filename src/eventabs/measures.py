@@ -86,7 +86,7 @@ def mean_of(values: Mapping[float, int], low: float = 0.0) -> Figure:
         )
         return fsum(math.exp(min(gain, 500.0)) for gain in gains) >= len(_FRACTIONS) / _ONE_TAIL
 
-    mean = sum(value * times for value, times in values.items()) / sum(values.values())
+    mean = fsum(value * times for value, times in values.items()) / sum(values.values())  # in whatever order
     return Figure(mean, _highest(is_too_low, low, mean), 1.0)
 
 
