@@ -12,7 +12,14 @@ from eventabs.errors_and_exit_codes import ConfigError, InputError, UsageError
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.user_costs import long_pieces
 from eventabs.runs import estimate_and_columns
-from eventabs.runs.estimate_and_columns import Estimate, _case_batches, _repriced, estimate_run, first_request
+from eventabs.runs.estimate_and_columns import (
+    Estimate,
+    _case_batches,
+    _repriced,
+    describe_input,
+    estimate_run,
+    first_request,
+)
 from eventabs.shared_records import Batch, Part, PartSize, PlannedPart
 from eventabs.store.ledger import unpack_json
 from input_files import opened
@@ -239,6 +246,13 @@ def test_a_template_of_ones_own_that_does_not_explain_dense_has_no_such_figure(p
     assert estimated(place, prompt={"template": str(own)}).dense is None
     with pytest.raises(ConfigError, match=r"\$input"):
         estimated(place, prompt={"template": str(own)}, compaction={"level": "dense"})
+
+
+def test_a_text_that_is_not_needed_may_be_gone(place: Place) -> None:
+    own = with_settings(prompt={"template": str(place.folder / "gone.txt")})
+    assert describe_input(own, [str(place.export)]).read.users == 23
+    llm, gone = {"provider": "openai", "model": "m"}, {"file": str(place.folder / "gone.toml")}
+    assert estimated(place, llm=llm, rules=gone).users == 23
 
 
 @pytest.mark.parametrize("level", ["line", "dense"])

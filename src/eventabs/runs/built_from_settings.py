@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -42,23 +41,32 @@ from eventabs.store import Ledger, RunDirectory
 LANGUAGE_USERS = 20  # whose words decide the prompt's language
 
 
-def named_texts(settings: Settings, before: Mapping[str, Any] = {}) -> dict[str, Any]:
-    """Return the user's own `template` and `rules`, else those in `before`, the facts of a run, else None and the rules that ship.
+def _text(path: str, setting: str, before: str | None) -> str | None:
+    """Read a file that a setting names; return the text `before` where it names none, or that is gone. Raises ConfigError."""
+    if not path or (before is not None and not Path(path).is_file()):
+        return before
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        message = _("{setting}: {path} cannot be read ({error}); name a UTF-8 text file")
+        raise ConfigError(message.format(setting=setting, path=path, error=error)) from None
 
-    Raises ConfigError for a file that cannot be read, but not for one that is gone and has its text in `before`.
-    """
-    texts = {"template": before.get("template"), "rules": before.get("rules")}
-    for key, setting in {"template": "prompt.template", "rules": "rules.file"}.items():
-        path = attrgetter(setting)(settings)
-        if path and (texts[key] is None or Path(path).is_file()):
-            try:
-                texts[key] = Path(path).read_text(encoding="utf-8-sig")
-            except (OSError, UnicodeDecodeError) as error:
-                message = _("{setting}: {path} cannot be read ({error}); name a UTF-8 text file")
-                raise ConfigError(message.format(setting=setting, path=path, error=error)) from None
-    if texts["rules"] is None:
-        texts["rules"] = providers.shipped_rules()
-    return texts
+
+def template_text(settings: Settings, before: str | None = None) -> str | None:
+    """Return the user's own template, else that of `before`, at the beginning of a run; None for the one that ships."""
+    return _text(settings.prompt.template, "prompt.template", before)
+
+
+def rules_text(settings: Settings, before: str | None = None) -> str:
+    """Return the user's own rules, else those of `before`, at the beginning of a run, or those that ship."""
+    text = _text(settings.rules.file, "rules.file", before)
+    return providers.shipped_rules() if text is None else text
+
+
+def named_texts(settings: Settings, before: Mapping[str, Any] = {}) -> dict[str, Any]:
+    """Return both texts as a run remembers them; `before`: its facts so far."""
+    template = template_text(settings, before.get("template"))
+    return {"template": template, "rules": rules_text(settings, before.get("rules"))}
 
 
 def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Language:

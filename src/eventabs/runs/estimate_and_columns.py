@@ -225,7 +225,7 @@ def _prepared(
     def at_level(level: Compaction) -> tuple[PromptBuilder, BatchLimits]:
         compaction = settings.compaction.model_copy(update={"level": level})
         own = settings.model_copy(update={"compaction": compaction})
-        facts = {"prompt_language": language, **built.named_texts(own)}
+        facts = {"prompt_language": language, "template": built.template_text(own)}
         return built.builder_and_limits(own, {**facts, "legend": built.legend_of(own, facts, sample)})
 
     return language, at_level

@@ -82,7 +82,7 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
     unmet = built.unmet_rules(settings, language, (word for word, _rows in export.actions()))
     unknown, conversions = dict[str, int](), dict[str, int]()
     if not settings.is_remote:
-        rules = load_rules(built.named_texts(settings)["rules"], language)
+        rules = load_rules(built.rules_text(settings), language)
         for word, number in export.actions():
             told = conversions if rules.classify(word, "", "").category == prompts.CONVERSION else unknown
             if len(told) < _MOST_ACTIONS and (told is conversions or rules.meaning(word) not in rules.known):
