@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from eventabs.config.settings import Settings, load_settings
-from eventabs.runs.built_from_settings import RunContext, must_rules_of, start_command
+from eventabs.runs.built_from_settings import RunContext, must_rules_of, start_command, unmet_rules
 from eventabs.shared_records import Behavior, FailureReason
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import settled_user
@@ -36,6 +36,12 @@ def test_the_counts_are_the_ledgers_with_the_prices_of_today(tmp_path: Path) -> 
     assert (tracker.counts.users, tracker.counts.done, tracker.cost) == (1, 0, 0.0)
     assert job_on(tmp_path, ledger).tracker().cost is None
     ledger.close()
+
+
+def test_without_a_rule_about_actions_those_of_an_export_stay_in_its_database() -> None:
+    settings = Settings.model_validate({"events": {"must": [{"item": "phone", "category": "conversion"}]}})
+    actions = iter(["view"])  # as many as rows, maybe
+    assert (list(unmet_rules(settings, "en", actions)), next(actions)) == ([], "view")
 
 
 def test_the_command_of_a_server_names_the_model_and_gives_calls_room() -> None:

@@ -434,10 +434,11 @@ def _must_rule(rule: MustSettings, vocabulary: Vocabulary) -> MustRule:
 
 def unmet_rules(settings: Settings, language: Language, actions: Iterable[str]) -> Iterator[InputWarning]:
     """Warn of the user's rules whose action is none of `actions`, the most frequent first, with the nearest of these."""
-    words = list(actions) if settings.events.must else []
-    for rule in settings.events.must:
-        condition = _must_rule(rule, settings.vocabulary.in_force(language)).conditions.get("action")
-        if condition and not condition.met(words, search_pattern):
+    rules = [rule for rule in settings.events.must if "action" in rule.conditions]
+    words = list(actions) if rules else []  # there may be as many as rows
+    for rule in rules:
+        conditions = _must_rule(rule, settings.vocabulary.in_force(language)).conditions
+        if not conditions["action"].met(words, search_pattern):
             action = ", ".join(rule.action.texts) or rule.action.regex
             message = _('no row has the action "{action}" of a rule in events.must, so that it does nothing')
             nearest = _('the nearest word of the input is "{word}"')
