@@ -51,6 +51,16 @@ def test_a_shard_without_users_is_completed(export: str) -> None:
     assert (run.status, run.summary.users, list(run.events)) == ("completed", 0, [])
 
 
+def test_under_strict_a_row_without_a_user_stops_the_shard_that_has_it_alone(export: str) -> None:
+    strict = {**RULES, "input": {"strict": True}}
+    with pytest.raises(InputError, match=r"no_user 1, first in day\.jsonl line 122"):
+        eventabs.run(export, settings=strict, shard="0/3")
+    assert [eventabs.run(export, settings=strict, shard=f"{index}/3").status for index in (1, 2)] == [
+        "completed",
+        "completed",
+    ]
+
+
 @pytest.mark.parametrize(("begun", "now"), [("1/3", "2/3"), ("1/3", "1/4"), ("", "0/3")])
 def test_a_run_is_not_resumed_as_another_shard(export: str, begun: str, now: str) -> None:
     run = eventabs.run(export, settings=RULES, shard=begun, out="a")

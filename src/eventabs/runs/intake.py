@@ -334,8 +334,9 @@ def _refusal(export: Export, settings: InputSettings) -> str:
     if export.shard:  # rows without a user are a share of those of all shards
         without_user = export.rows_without_user
         own = 0 if export.shard.index else without_user
-        of_all = (without_user, export.rows + export.other_rows)
-        shares = [(export.rejected_rows - own, export.rows - own), of_all]
+        shares = [(export.rejected_rows - own, export.rows - own)]
+        if not (settings.strict and export.shard.index):  # one is enough to name it: the first
+            shares.append((without_user, export.rows + export.other_rows))
     for rejected, rows in shares:
         if rejected > settings.most_rejects * rows:
             message = _(
