@@ -561,6 +561,10 @@ class PromptBuilder:
         tokens = _OF_JOURNEYS if self.instructions.detail == "journeys" else _TOKENS_A_ROW
         return _TOKENS_A_USER + ceil(rows * tokens[self.instructions.answer])
 
+    def header_tokens(self, log: UserLog) -> int:
+        """Count the tokens of the block's header; of a million users, so of nothing else."""
+        return self.counter.total(self.compactor.header(self._alias, log))
+
     def request(self, logs: Sequence[UserLog], *, max_output_tokens: int) -> Request:
         """Write the request for logs that have only the rows to show. Aliases are U1, U2, ...; the rows are numbered from 1 through all users."""
         pieces = list(_blocks(self.compactor, logs))

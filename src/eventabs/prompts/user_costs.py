@@ -158,9 +158,8 @@ def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimit
         if not user.behaviors:
             whole[number] = []
         elif number not in by_log:
-            header = builder.measure(UserLog(user.user_id, (), user.profile))
-            tokens, out = header.input_tokens + blocks[number], builder.expected_tokens(user.behaviors)
-            size = PartSize(tokens, out, user.behaviors)
+            tokens = builder.header_tokens(UserLog(user.user_id, (), user.profile)) + blocks[number]
+            size = PartSize(tokens, builder.expected_tokens(user.behaviors), user.behaviors)
             if limits.hold(size):
                 whole[number] = [(Part(user.user_id, 0, user.behaviors - 1), size)]
     return whole
