@@ -392,6 +392,7 @@ class JobRunner:
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._session.closing.wait(), seconds)
+        if self._session.closing.is_set():  # also in the moment in which the time was over
             raise StopRequested
 
 

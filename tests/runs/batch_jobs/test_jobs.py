@@ -1,9 +1,10 @@
 """Whole runs through a batch service on loopback, in this process."""
 
+import asyncio
 import math
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -490,3 +491,20 @@ def test_days_with_rows_left_out_are_asked_again_in_a_wave_with_several_users_a_
     blocks = [[read_blocks(r["body"]["messages"][-1]["content"]) for r in wave] for wave in waves]
     assert [[len(request) for request in wave] for wave in blocks] == [[8], [4, 4]]
     assert {len(block) for request in blocks[1] for block in request.values()} == {4}, "a day and its rows"
+
+
+def test_a_stop_in_the_moment_in_which_a_wait_ends_asks_the_service_nothing_more(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = eventabs.Stop()
+
+    async def over(waiting: Coroutine[None, None, None], _seconds: float) -> None:
+        waiting.close()
+        stop.request()
+        await asyncio.sleep(0)
+        raise TimeoutError
+
+    monkeypatch.setattr(asyncio, "wait_for", over)
+    runner.server.fate = Fate(stays=math.inf)
+    assert runner.begin(stop=stop, live_calls=0).status == "interrupted"
+    assert runner.server.asked.count("GET /batches/batch-0") == 1
