@@ -455,8 +455,11 @@ class Session:
             if len(outcomes) > 1:
                 self.learner.number_anew(did=all(each.reason == "renumbered" for each in outcomes.values()))
             if reply.finish_reason == "stop":
-                found, none = reading.outcomes.values(), ("renumbered", "missing")  # that place no row
-                lost = (asked[each.part].rows if each.reason in none else each.unplaced for each in found)
+                placeless = ("renumbered", "missing")  # reasons of outcomes that place no row
+                lost = (
+                    asked[each.part].rows if each.reason in placeless else each.unplaced
+                    for each in reading.outcomes.values()
+                )
                 self.learner.lose(sent, sum(map(len, lost)))
             if self.learner.limits != before:
                 self.scheduler.replan(self.learner.limits)
