@@ -186,6 +186,8 @@ EARLIER = format_datetime(datetime(2026, 1, 1, 11, 0, tzinfo=UTC), usegmt=True)
         ({"retry-after": "Thu, 01 Jan 2026 12:00:30"}, 30.0),
         ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
         ({"retry-after-ms": "soon", "retry-after": "7"}, 7.0),
+        ({"retry-after-ms": "250ms", "retry-after": "7"}, 7.0),  # with a unit it may be no milliseconds
+        ({"retry-after": "5m"}, None),
         ({"retry-after": "-3"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "１"}, None),
@@ -210,6 +212,7 @@ def test_retry_after_is_read_as_seconds_date_or_milliseconds(
         (" 12.5 ", 12.5),
         ("", None),
         ("1x", None),
+        ("1m30", None),
         ("2026-01-01T00:00:00Z", None),
     ],
 )

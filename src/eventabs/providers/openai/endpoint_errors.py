@@ -155,15 +155,16 @@ _LIMITS = ("requests", "tokens")
 _UNITS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|[dhms])", re.ASCII)
 _DURATIONS = re.compile(rf"(?:{_DURATION.pattern})+", re.ASCII)
+_NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?", re.ASCII)
 
 
 def read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Read retry-after-ms and Retry-After (seconds or HTTP date, RFC 9110, 10.2.3) at a Unix time; None without them."""
-    milliseconds = read_duration(headers.get("retry-after-ms", ""))
+    milliseconds = _read_number(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
         return min(milliseconds / 1000, LONGEST_WAIT)
     value = headers.get("retry-after", "")
-    if (seconds := read_duration(value)) is None:
+    if (seconds := _read_number(value)) is None:
         try:
             moment = parsedate_to_datetime(value)
         except (ValueError, OverflowError):
@@ -192,11 +193,13 @@ def _used_up(headers: Mapping[str, str]) -> list[str]:
 
 def read_duration(text: str) -> float | None:
     """Read `6m0s`, `250ms` or plain seconds; None for anything else."""
-    text = text.strip()
-    text = text if text[-1:].isalpha() else f"{text}s"
-    if not _DURATIONS.fullmatch(text):
-        return None
-    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
+    if _DURATIONS.fullmatch(text.strip()):
+        return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
+    return _read_number(text)
+
+
+def _read_number(text: str) -> float | None:
+    return float(text) if _NUMBER.fullmatch(text.strip()) else None
 
 
 class UnsupportedParameterError(RejectedRequestError):
