@@ -118,12 +118,15 @@ async def test_a_rate_limit_cools_everybody_down(wait: float | None, held: float
     assert await limited is ANSWER
 
 
-async def test_a_rate_limit_on_the_last_try_still_cools_everybody_down() -> None:
+@pytest.mark.parametrize(("wait", "held"), [(30.0, 30.0), (None, 0.0)])
+async def test_a_rate_limit_on_the_last_try_holds_everybody_as_long_as_the_server_says(
+    wait: float | None, held: float
+) -> None:
     setting = Setting(tries=1)
     with pytest.raises(RateLimitedError):
-        await setting.complete(Scripted(RateLimitedError("a", wait_seconds=30.0)))
+        await setting.complete(Scripted(RateLimitedError("a", wait_seconds=wait)))
     await setting.pacer.admit(1)
-    assert setting.clock.now == 30.0
+    assert setting.clock.now == held
 
 
 async def test_every_try_is_admitted_with_the_tokens_that_it_may_take() -> None:

@@ -126,8 +126,8 @@ class Pacer:
         def choose_wait(state: "tenacity.RetryCallState") -> float:
             error = _error(state)
             wait = max(growing(state) * (1 + self.jitter()) / 2, error.wait_seconds or 0.0)
-            if isinstance(error, RateLimitedError):  # also after the last try
-                self.cool_down(wait)
+            if isinstance(error, RateLimitedError):  # after the last try only as long as the server says
+                self.cool_down(wait if state.attempt_number < self.tries else error.wait_seconds or 0.0)
             return wait
 
         try:
