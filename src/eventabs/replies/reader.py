@@ -47,9 +47,11 @@ class TextCondition:
 
     def met(self, values: Collection[str], search: Search) -> set[str]:
         """Return the values that meet the condition. Only the beginning that prompts have counts."""
+        if not values:  # mostly the condition before has left none
+            return set()
         shown = {value: value[:MAX_CHARACTERS] for value in values}
         wanted = {text[:MAX_CHARACTERS].casefold() for text in self.texts}
-        found = search(self.regex, {*shown.values()}) if self.regex and shown else ()
+        found = search(self.regex, {*shown.values()}) if self.regex else ()
         return {value for value, text in shown.items() if text.casefold() in wanted or text in found}
 
 
@@ -93,7 +95,6 @@ class MustRules:
             for name, condition in rule.conditions.items():
                 value = _VALUES[name]
                 right = condition.met(set(map(value, map(behaviors.__getitem__, places))), self._search)
-                # mostly none is
                 places = [place for place in places if value(behaviors[place]) in right] if right else ()
             if rule.min_duration is not None or rule.max_duration is not None:
                 least, most = rule.min_duration or 0, inf if rule.max_duration is None else rule.max_duration
