@@ -365,26 +365,30 @@ def read_review(named: Path, files: Sequence[Path]) -> ReviewResult:
         raise UsageError(_("--read takes the files of one or two reviewers"))
     directory = RunDirectory.find(named)
     read = [read_verdicts(directory, path) for path in files]
-    first, second = read[0], read[-1]
-    review, agreement = first.review, None
+    first, second = read[0], read[-1]  # the same where there is one
+    review = first.review
     if second.review.id != review.id:
         message = _("{second} is of review {other}, {first} of {review}; two reviewers judge the same one")
         raise UsageError(
             message.format(second=second.path, other=second.review.id, first=first.path, review=review.id)
         )
-    if len(read) > 1:  # how far they agree on the events that both judged, and those where they differ
-        judged = first.events.keys() & second.events.keys()
-        both = [event for event in review.events if event.item in judged]
-        pairs = [(first.events[event.item], second.events[event.item]) for event in both]
-        told = ("item", "user_id", "type", "start", "end")
-        differ = [
-            {name: getattr(event, name) for name in told} | {"first": one, "second": other}
-            for event, (one, other) in zip(both, pairs, strict=True)
-            if one != other
-        ]
-        counts = {"judged": len(pairs), "same": len(pairs) - len(differ)}
-        agreement = {**counts, "kappa": cohen_kappa(pairs), "differ": differ}
+    agreement = _agreement(first, second) if len(read) > 1 else None
     return ReviewResult(review, str(directory.path), list(map(_reviewer, read)), agreement)
+
+
+def _agreement(first: Verdicts, second: Verdicts) -> dict[str, Any]:
+    """Return how far two reviewers agree on the events that both judged, and where they `differ`, each event with both verdicts."""
+    judged = first.events.keys() & second.events.keys()
+    both = [event for event in first.review.events if event.item in judged]
+    pairs = [(first.events[event.item], second.events[event.item]) for event in both]
+    told = ("item", "user_id", "type", "start", "end")
+    differ = [
+        {name: getattr(event, name) for name in told} | {"first": one, "second": other}
+        for event, (one, other) in zip(both, pairs, strict=True)
+        if one != other
+    ]
+    same = len(pairs) - len(differ)
+    return {"judged": len(pairs), "same": same, "kappa": cohen_kappa(pairs), "differ": differ}
 
 
 def _reviewer(read: Verdicts) -> dict[str, Any]:
