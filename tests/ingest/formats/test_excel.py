@@ -170,6 +170,16 @@ def test_numbers_of_days_are_times_and_a_column_with_other_numbers_keeps_them(tm
     assert found == ["u1|2026-01-15T12:00:00|thing|x||35", "u1|2026-01-16T06:00:00|thing|y||120"]
 
 
+def test_masked_users_of_two_columns_are_no_rules_between_joined_sheets(tmp_path: Path) -> None:
+    days = range(1, 21)
+    sheets: dict[str, Sequence[Sequence[Any]]] = {
+        month: [["user_id", "time"], *([f"****{day % 7}", f"{month}-{day:02} 09:00:00"] for day in days)]
+        for month in ("2026-01", "2026-02")
+    }
+    with opened(tmp_path, workbook(tmp_path / "a.xlsx", sheets)) as export:
+        assert (export.rows, export.users, export.skipped_lines) == (40, 7, 0)
+
+
 def test_an_old_workbook_is_read(tmp_path: Path) -> None:
     found = facts(tmp_path, ROOT / "tests" / "data" / "behaviors.xls")
     assert found == [f"7|2026-01-15T10:00:0{second}|thing|商品{second - 1}||60" for second in (1, 2, 3)]

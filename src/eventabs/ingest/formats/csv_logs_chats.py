@@ -158,8 +158,8 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
                 continue
             names[0] = names[0].lstrip("# ")
             # the lines below that are rows, without a rule and what follows the rows
-            following = dropwhile(lambda row: _RULE.match("".join(row)), split[number + 1 :])
-            rows = list(takewhile(lambda row: not is_summary(row), islice(following, _FOLLOWING)))
+            following = islice(dropwhile(_is_rule, split[number + 1 :]), _FOLLOWING)
+            rows = list(takewhile(lambda row: not (_is_rule(row) or is_summary(row)), following))
             fitting = sum(_fits(row, width, width) for row in rows)
             share = fitting / len(rows) if rows else float(number + 1 == len(split))
             timed = any(fit(name, "time") > _NAMED or name == time_column != "" for name in names)
@@ -181,10 +181,13 @@ def _headed_layout(lines: Sequence[str], time_column: str) -> Layout:
     return Layout(dialect, columns, len(columns))
 
 
+def _is_rule(fields: Sequence[str]) -> bool:
+    return bool(_RULE.match(next(filter(None, fields), "")))
+
+
 def is_summary(fields: Sequence[str]) -> bool:
-    """Whether a line is a rule, a sum or a remark below rows."""
-    first = next(filter(None, fields), "")
-    return bool(_RULE.match(first) or _SUMMARY.match(first))
+    """Whether a line is a sum or a remark below rows. A rule is none: `****1234` may be a user."""
+    return bool(_SUMMARY.match(next(filter(None, fields), "")))
 
 
 def _dialects(lines: Sequence[str]) -> Iterator[Dialect]:
@@ -390,7 +393,7 @@ class Csv(Format):
             is_full = sum(map(bool, fields)) >= min(3, width)  # who, when and what: a sum may have a date
             if is_full and _fits(fields, layout.needed, width) and any(map(_STAMP.fullmatch, fields)):
                 break
-            if is_summary(fields):
+            if _is_rule(fields) or is_summary(fields):
                 length = number
         return below[len(below) - length :]
 
