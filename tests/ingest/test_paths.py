@@ -101,6 +101,12 @@ def test_a_literal_key_with_a_dot_wins_over_the_path(tmp_path: Path) -> None:
     assert log.behaviors[0].item == "literal"
 
 
+def test_a_key_with_brackets_is_named_as_it_is(tmp_path: Path) -> None:
+    row = {"user": "u1", "time": "2026-01-15 10:00:42", "thing": {'a["b"]': "literal"}}
+    (log,) = read(tmp_path, _file(tmp_path, row), columns={"item": 'thing.a["b"]'})
+    assert log.behaviors[0].item == "literal"
+
+
 def test_a_broken_text_of_json_costs_its_own_row_only(tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text(

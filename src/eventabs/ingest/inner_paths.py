@@ -121,8 +121,7 @@ class Inventory:
         path = parse_path(text, self.columns)
         if path is None or not path.steps:
             return path
-        unquoted = ((leaf, str(leaf).replace('["', ".").replace('"]', "")) for leaf in self.leaves)
-        literal = (leaf for leaf, spelled in unquoted if leaf != path and spelled == text)
+        literal = (leaf for leaf in self.leaves if leaf != path and _spelled(leaf) == text)
         return next(literal, path if path.column in self._holding else None)
 
     def has(self, text: str) -> bool:
@@ -181,6 +180,12 @@ def _inside(value: dict[str, Any] | list[Any]) -> Iterable[tuple[Step, Any]]:
             for name, each in named
         ]
     return list(enumerate(value[:1]))
+
+
+def _spelled(path: InnerPath) -> str:
+    """Write a path; dots and brackets in its names stay."""
+    steps = (f".{step}" if isinstance(step, str) else _written(step) for step in path.steps)
+    return path.column + "".join(steps)
 
 
 def pointer(steps: Steps) -> str:
