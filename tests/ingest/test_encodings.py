@@ -23,7 +23,10 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize(
     ("codec", "packed"),
     [
-        *((codec, "plain") for codec in ("utf-8-sig", "gbk", "gb18030", "utf-16", "utf-16-le", "utf-16-be")),
+        *(
+            (codec, "plain")
+            for codec in ("utf-8-sig", "gbk", "gb18030", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
+        ),
         *((codec, packed) for codec in ("utf-8", "gbk") for packed in ("gz", "zst")),
     ],
 )
@@ -140,6 +143,11 @@ def test_an_encoding_that_does_not_exist_or_does_not_fit_is_refused(tmp_path: Pa
     with pytest.raises(ConfigError, match="no encoding klingon"), opened(tmp_path, path, encoding="klingon"):
         pass
     with pytest.raises(InputError, match="is not ascii"), opened(tmp_path, path, encoding="ascii"):
+        pass
+    path = write(
+        tmp_path, "cut.csv.gz", gzip.compress(CHINESE.encode())[:-9]
+    )  # refused before it is unpacked
+    with pytest.raises(ConfigError, match="no encoding klingon"), opened(tmp_path, path, encoding="klingon"):
         pass
 
 

@@ -431,11 +431,6 @@ def readable_text(
     path: str, unpacked: str, copy: Path, encoding: str, stop: Stop
 ) -> tuple[str, str, Content]:
     """Return the path to read a text from, its encoding ("": to be found), and its content: `unpacked` itself, or a `copy` in UTF-8 whose lines all end in LF."""
-    try:
-        "".encode(encoding or "utf-8")  # also refuses codecs that are not for text, such as base64
-    except LookupError:
-        message = _("[input] encoding: there is no encoding {encoding}; take one such as gb18030 or utf-16")
-        raise ConfigError(message.format(encoding=encoding)) from None
     start = first_bytes(unpacked)
     codec = encoding or _marked_encoding(start)
     lone_return = "\n" if b"\r" in start and b"\n" not in start else " "  # Excel on a Mac ends lines so
@@ -491,6 +486,15 @@ def _is_mostly_utf8(path: str) -> bool:
     return seen[False] > seen[True]
 
 
+def check_codec(encoding: str) -> None:
+    """Raise ConfigError unless `encoding` is a text codec or ""."""
+    try:
+        "".encode(encoding or "utf-8")  # also refuses codecs that are not for text, such as base64
+    except LookupError:
+        message = _("[input] encoding: there is no encoding {encoding}; take one such as gb18030 or utf-16")
+        raise ConfigError(message.format(encoding=encoding)) from None
+
+
 def _frames(file: BinaryIO) -> Iterator[bytes]:
     """Yield what the frames of zstd hold. Raises EOFError for one that is cut off: the reader of zstandard takes that for its end."""
     packed = file.read(_PACKED)
@@ -505,6 +509,8 @@ def _frames(file: BinaryIO) -> Iterator[bytes]:
 
 def _marked_encoding(head: bytes) -> str:
     """Return the encoding by its byte order mark or the zero bytes of UTF-16, "" if there is neither."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):  # the first begins as that of UTF-16
+        return "utf-32"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     # delimiters, digits and line ends are ASCII: every second byte of their UTF-16 is zero

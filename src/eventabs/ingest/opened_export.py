@@ -54,9 +54,9 @@ def _mapped(sources: Sequence[Format], schemas: SchemaChoice, copies: Copies) ->
     for source in sources:
         refuse_events(source.file.path, source.columns)
         roles.refuse_unnamed(source)
-        roles.refuse_absent_columns(source)
         name = copies.name(source.file.path)
         user = roles.user_of_file(name.partition("?")[0], settings.user)
+        roles.refuse_absent_columns(source)
         reading = schemas.of_file(source)
         if reading:
             found.append(MappedFile(name, source, reading, user))
@@ -289,6 +289,7 @@ def open_export(
         readable = {form for path in [*named, *profile_paths] for form in (path, as_glob(path))}
         connection = stack.enter_context(scratch_database(folder, sorted(readable), stop))
         normal_form.check_zone(settings.timezone, connection)
+        files.check_codec(settings.encoding)  # before anything is unpacked
         schemas = SchemaChoice(settings.schema)
         times = schemas.times | ({columns["time"]} - {""})
         opened = partial(
