@@ -188,9 +188,8 @@ class Profile(NamedTuple):
                 found *= HALF
             case "action" | "item" | "text" if self.usual > ALL_ALIKE:  # any other is better
                 found = min(found, max(SURE, found * HALF))
-            case "action" if (
-                is_code or self.is_of_row
-            ) and self.distinct > FEW:  # numbers of what was done are few
+            # numbers of what was done are few
+            case "action" if (is_code or self.is_of_row) and self.distinct > FEW:
                 found *= 0.1
             case "text" | "media" if is_code:
                 found *= 0.1
