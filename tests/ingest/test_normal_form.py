@@ -197,6 +197,8 @@ DESCRIBED: list[tuple[dict[str, str], tuple[Any, ...]]] = [
     ({"action": "到访", "text": "看车 2小时", "end": "2026-01-15 11:00:42"}, ("visit", "看车 2小时", "", 3600)),
     ({"action": "search", "text": "nap of 30 minutes"}, ("search", "nap of 30 minutes", "", None)),
     ({"action": "使用", "text": "打开闹钟 7时30分"}, ("use", "打开闹钟 7时30分", "", None)),
+    ({"action": "message", "text": "back in 5 min"}, ("message", "back in 5 min", "", None)),
+    ({"action": "评论", "text": "排队2小时"}, ("评论", "排队2小时", "", None)),
     # what they do not repeat stays
     ({"action": "到访", "text": "试驾", "place": "启程4S店"}, ("visit", "启程4S店 试驾", "", None)),
     ({"action": "使用", "text": "打开汽车之家", "place": "家"}, ("use", "打开汽车之家 家", "", None)),

@@ -36,9 +36,11 @@ CREATE OR REPLACE MACRO split_text(text) AS
 CREATE OR REPLACE MACRO split_seconds(split) AS coalesce(try_cast(split.h AS DOUBLE), 0) * 3600
     + coalesce(try_cast(split.m AS DOUBLE), 0) * 60 + coalesce(try_cast(split.s AS DOUBLE), 0);
 
--- Whether that is how long the action lasted: no clock (7时30分) and no marks (95分), and a search owns its last words.
+-- Whether that is how long the action lasted: no clock (7时30分) and no marks (95分), and a search, or what a person wrote, owns its last words.
 CREATE OR REPLACE MACRO says_how_long(text, action) AS regexp_matches(text, '(?:小时|分钟|秒|hour|hr|min|sec)[^ ]*$')
-    AND action NOT IN ('click', 'search', 'compare', 'cart', 'favorite', 'purchase');
+    AND action NOT IN ('click', 'search', 'compare', 'cart', 'favorite', 'purchase',
+        'message', 'chat', 'comment', 'post', 'tweet', 'retweet', 'reply', 'review', 'mail', 'email', 'note',
+        '消息', '聊天', '发言', '评论', '发帖', '回复', '留言', '评价', '邮件', '笔记');
 
 -- Whether a text has a name in it: a Latin one as whole words, one of a single other character never.
 CREATE OR REPLACE MACRO latin_words(text) AS ' ' || trim(regexp_replace(lower(text), '[^a-z0-9]+', ' ', 'g')) || ' ';
