@@ -160,5 +160,6 @@ def _encoding(name: str) -> tiktoken.Encoding:
             "the data of tokenizer {name} is damaged; install it again: pip install --force-reinstall eventabs"
         )
         raise ConfigError(message.format(name=name))
-    ranks = {a2b_base64(token): int(rank) for token, rank in map(bytes.split, data.splitlines())}
+    # a token and its rank a line, in the order of ranks from 0
+    ranks = {token: rank for rank, token in enumerate(map(a2b_base64, data.split()[::2]))}
     return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
