@@ -128,13 +128,13 @@ def _of_users(rows: Counter[tuple[str, Any]]) -> Counter[str]:
 
 
 def _put_up_with(export: Export, options: InputSettings) -> int:
-    """Return how many rows may be lost, of those that cannot be read. Raises InputError where a run would refuse them."""
+    """Return how many rows may be lost, of those that are told of as unread or left out. Raises InputError where a run would refuse them."""
     rejected, rows = export.rejected_rows, export.rows
     if rejected > options.most_rejects * rows:
         share = math.ceil(100 * rejected / rows) / 100
         message = f"{rejected} of {rows} rows cannot be read ({', '.join(export.reasons)}); allow it with --max-rejects {share}"
         raise InputError(message)
-    return min(rejected, int(_MOST_REJECTS * rows))
+    return min(rejected + export.skipped_lines, int(_MOST_REJECTS * rows))
 
 
 def faults(

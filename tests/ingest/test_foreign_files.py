@@ -119,5 +119,5 @@ def test_raw_lines_of_irc_are_a_chat(tmp_path: Path) -> None:
         assert [(log.user_id, log.behaviors[0].item) for log in export.user_logs()] == [
             ("ann", "hello"),
             ("bob", "hi: there"),
-            ("irc.example", "Welcome! :irc.example 002 ann :-"),
         ]
+        assert export.skipped_lines == 2  # the server's

@@ -192,9 +192,13 @@ def test_an_irc_log_has_who_said_something_and_not_what_the_program_says(tmp_pat
     with opened(tmp_path, write(tmp_path, "room.log", "\n".join(lines) + "\n")) as export:
         assert {log.user_id for log in export.user_logs()} == {"ann", "bob[m]"}
         assert (export.rejected_rows, export.skipped_lines) == (0, 2)
-    lines += ["2019-03-08T10:00:00  *** Ann logged in", "2019-03-08T10:00:01  --> I left it there"]
+    lines += [
+        "2019-03-08T10:00:00  *** Ann logged in",
+        "2019-03-08T10:00:01  --> I left it there",
+        "2019-03-08T10:00:02  * ann sent a long message:  < https://example.org/1 >",
+    ]
     with opened(tmp_path, write(tmp_path, "b.log", "\n".join(lines) + "\n")) as export:
-        assert (export.rejected_rows, export.skipped_lines) == (2, 2)
+        assert (export.rejected_rows, export.skipped_lines) == (3, 2)
 
 
 def test_a_chat_of_kakaotalk_on_a_pc_has_its_days_between_the_messages(tmp_path: Path) -> None:
@@ -225,6 +229,11 @@ def test_a_name_with_a_colon_is_one_name_in_whatsapp(tmp_path: Path) -> None:
     assert {line.split("|")[0] for line in found} == {*names}
     notice = '8/28/23, 7:45 AM - ann changed the group name to "Trip 10:30, meet: station"'
     found = facts(tmp_path, write(tmp_path, "b.txt", "\n".join([*lines, notice, lines[0]]) + "\n"))
+    assert {line.split("|")[0] for line in found} == {*names}
+    names = (*names, "~\u202fJohn 17:1 x")
+    lines = [f"[8/{day}/23, 7:45:00 AM] {names[day % 5]}: so {day}" for day in range(13, 28)]
+    long = "[8/28/23, 7:45:00 AM] ann: first\n" + "and more\n" * 30
+    found = facts(tmp_path, write(tmp_path, "c.txt", long + "\n".join(lines) + "\n"))
     assert {line.split("|")[0] for line in found} == {*names}
 
 

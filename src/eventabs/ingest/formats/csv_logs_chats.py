@@ -408,8 +408,8 @@ _DAY: Final = r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}|\d{4}[년年] ?\d{1,2}[월月] ?
 _LOG_STAMP: Final = (
     rf"((?:{_DAY})(?:,? at |_|,? ?T?){_LOG_CLOCK}(?:Z| ?[+-]\d\d:?\d\d)?|1\d{{9}}(?:\d{{3}}|\.\d+)?)"
 )
-# <nick>, nick - or nick: but no level of a log; a name with a comma only behind brackets, since CSV has commas
-_NICK: Final = r"<?(?!(?:\S+ )?\S+\[\d+\]:)(?!\W*(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )(?:[^:<>]|:(?!\s)){1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"
+# <nick>, nick - or nick: but no `* nick waves`, no level of a log; a name with a comma only behind brackets, since CSV has commas
+_NICK: Final = r"<?(?!\* |(?:\S+ )?\S+\[\d+\]:)(?!\W*(?i:debug|info|notice|warn|warning|error|critical|fatal|trace)\b)((?<=<)[^<>]{1,60}(?=>)|\S{1,40}(?= - )|(?:(?<=[\])] )(?:[^:<>]|:(?!\s)){1,60}?|[^:<>,;|\t]{1,40}?)(?= ?:(?:\s|$)))(?:>:?| -| ?:)(?:\s+|$)"
 
 
 class _Form(NamedTuple):
