@@ -12,7 +12,7 @@ import pytest
 
 from eventabs.errors_and_exit_codes import InputError, RunDirectoryError, UsageError
 from eventabs.measures import least_share
-from eventabs.quality.review import Review, ReviewResult, draw_review, read_review
+from eventabs.quality.review import Review, draw_review, read_review
 from house import eventabs, lines, ran
 from runs_jobs import Place, finish
 
@@ -51,10 +51,6 @@ def save(
     return path
 
 
-def said_of(out: Path, path: Path, said: Mapping[str, str], review: Review) -> ReviewResult:
-    return read_review(out, [save(path, rows_of(review, said))])
-
-
 def test_the_same_seed_draws_the_same_review_and_another_seed_another(out: Path) -> None:
     first = draw_review(out, sample=40, days=3)
     assert draw_review(out, sample=40, days=3) == first
@@ -82,7 +78,7 @@ def test_by_type_each_type_has_its_share_and_there_is_no_figure_of_all(out: Path
     drawn = Counter(event.type for event in review.events)
     assert sum(drawn.values()) == 4 * len(run)
     assert all(drawn[name] >= min(4, run[name]) for name in run)
-    (reviewer,) = said_of(out, tmp_path / "a.csv", {}, review).reviewers
+    (reviewer,) = read_review(out, [save(tmp_path / "a.csv", rows_of(review, {}))])[1]["reviewers"]
     assert reviewer["precision"] is reviewer["at_least"] is None
     assert {row["type"]: row["judged"] for row in reviewer["by_type"]} == dict(drawn)
     assert all(row["at_least"] and row["at_least"] < 1 for row in reviewer["by_type"])
@@ -125,7 +121,7 @@ def test_precision_has_its_bound_and_days_their_recall(out: Path, tmp_path: Path
     with pytest.raises(InputError, match="of E4 it is right, type, span, none, or an empty cell"):
         read_review(out, [tmp_path / "a.csv"])
     save(tmp_path / "a.csv", [*rows, missing, missing, missing | {"behaviors": "b2"}])  # two saves in one
-    (reviewer,) = read_review(out, [tmp_path / "a.csv"]).reviewers
+    (reviewer,) = read_review(out, [tmp_path / "a.csv"])[1]["reviewers"]
     assert tuple(reviewer.values())[1:7] == (60, 0, 57, 1, 1, 1)
     assert reviewer["precision"] == 57 / 60
     assert reviewer["at_least"] == least_share(57, 60)
@@ -153,7 +149,7 @@ def test_what_is_passed_over_counts_as_wrong_and_what_is_not_reached_not_at_all(
     review = draw_review(out, sample=60, days=0).review
     said = {f"E{number}": "right" for number in range(1, 41) if number != 7}
     rows = rows_of(review, said, otherwise="")
-    (reviewer,) = read_review(out, [save(tmp_path / "a.csv", rows)]).reviewers
+    (reviewer,) = read_review(out, [save(tmp_path / "a.csv", rows)])[1]["reviewers"]
     assert (reviewer["judged"], reviewer["skipped"], reviewer["left"]) == (39, 1, 20)
     assert reviewer["precision"] == 1
     assert reviewer["at_least"] == least_share(39, 40)
@@ -162,7 +158,7 @@ def test_what_is_passed_over_counts_as_wrong_and_what_is_not_reached_not_at_all(
 def test_a_day_with_an_open_event_has_no_recall(out: Path, tmp_path: Path) -> None:
     review = draw_review(out, sample=1, days=12).review
     rows = rows_of(review, {review.days[0].events[0]: ""})
-    (reviewer,) = read_review(out, [save(tmp_path / "a.csv", rows)]).reviewers
+    (reviewer,) = read_review(out, [save(tmp_path / "a.csv", rows)])[1]["reviewers"]
     assert (reviewer["reviewed_days"]["days"], reviewer["reviewed_days"]["unfinished"]) == (11, 1)
 
 
@@ -177,7 +173,7 @@ def test_a_csv_is_read_as_spreadsheets_write_it(
     rows[0] |= {"correct_type": "看车", "verdict": " Type "}
     blank: dict[str, str] = {}
     path = save(tmp_path / "a.csv", [*reversed(rows), blank], delimiter=delimiter, encoding=encoding)
-    (reviewer,) = read_review(out, [path]).reviewers
+    (reviewer,) = read_review(out, [path])[1]["reviewers"]
     assert reviewer["confused"] == [{"type": review.events[0].type, "meant": "看车", "events": 1}]
     assert reviewer["judged"] == 30
 
@@ -209,7 +205,7 @@ def test_ids_are_those_of_their_rows_as_the_page_writes_them_and_as_spreadsheets
     said = {"541312101": "5.41312E+08", "541312102": "541312102.0"}
     (reviewer,) = read_review(
         place.out, [save(path, [row | {"user_id": said.get(row["user_id"], row["user_id"])} for row in rows])]
-    ).reviewers
+    )[1]["reviewers"]
     assert reviewer["renamed"] == sum(row["user_id"] in said for row in rows) > 0
     other = {"541312101": "541312102", "541312102": "541312101"}
     mixed = [row | {"user_id": other.get(row["user_id"], row["user_id"])} for row in rows]
@@ -255,7 +251,7 @@ def test_two_reviewers_have_a_kappa_and_the_events_on_which_they_differ(out: Pat
     review = draw_review(out, sample=50, days=0).review
     one = save(tmp_path / "one.csv", rows_of(review, {"E1": "none", "E2": "none"}))
     two = save(tmp_path / "two.csv", rows_of(review, {"E1": "none", "E3": "span"}))
-    found = read_review(out, [one, two]).agreement
+    found = read_review(out, [one, two])[1]["agreement"]
     assert found is not None
     assert (found["judged"], found["same"]) == (50, 48)
     assert [(each["item"], each["first"], each["second"]) for each in found["differ"]] == [

@@ -124,8 +124,7 @@ async def test_200_events_are_reviewed_by_keyboard_alone(out: Path, tmp_path: Pa
         assert page.complaints() == []
         assert set(page.requests()) == {path.as_uri()}
         csv = await saved(page, tmp_path, sheet.review.id)
-    result = read_review(out, [csv])
-    (reviewer,) = result.reviewers
+    (reviewer,) = read_review(out, [csv])[1]["reviewers"]
     assert tuple(reviewer.values())[1:7] == (200, 0, 197, 1, 1, 1)
     assert f"{100 * reviewer['at_least']:.1f}" == "96.2"
     assert (reviewer["confused"][0]["meant"], reviewer["confused"][0]["events"]) == ("看车", 1)
@@ -174,7 +173,7 @@ async def test_the_doubtful_come_first_and_a_screen_is_judged_at_once(doubtful: 
         await key(page, "2", "Enter", "a")
         assert page.complaints() == []
         csv = await saved(page, tmp_path, sheet.review.id)
-    (reviewer,) = read_review(doubtful, [csv]).reviewers
+    (reviewer,) = read_review(doubtful, [csv])[1]["reviewers"]
     assert (reviewer["right"], reviewer["wrong_span"]) == (44, 1)
     assert reviewer["at_least"] == least_share(44, 45)
     journeys = sheet.review.journeys_in_run
@@ -214,7 +213,7 @@ async def test_a_verdict_can_be_cleared_and_a_name_left_out(out: Path, tmp_path:
         await key(page, "1", "2", "Enter", "4", "ArrowUp", "Backspace")
         assert await page.run("document.getElementById('count').textContent") == "2 of 5 judged"
         csv = await saved(page, tmp_path, sheet.review.id)
-    (reviewer,) = read_review(out, [csv]).reviewers
+    (reviewer,) = read_review(out, [csv])[1]["reviewers"]
     assert (reviewer["right"], reviewer["wrong_type"], reviewer["left"]) == (1, 1, 3)
 
 

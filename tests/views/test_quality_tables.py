@@ -114,14 +114,14 @@ def test_a_review_that_was_read_back_is_shown_and_a_broken_one_left_out(tmp_path
         f"{review.id},{event.item},{'none' if event.item == 'E1' else 'right'}" for event in review.events
     ]
     (tmp_path / "ann.csv").write_text("\n".join(["review,item,verdict", *rows]), "utf-8")
-    result = read_review(place.out, [tmp_path / "ann.csv"])
-    (place.out / "reviews" / review.id / "result.json").write_text(review_json(result), "utf-8")
+    _review, said = read_review(place.out, [tmp_path / "ann.csv"])
+    (place.out / "reviews" / review.id / "result.json").write_text(review_json(review, **said), "utf-8")
     for number, text in enumerate(("{", "[]", "{}", '{"reviewers": [{}]}', '{"reviewers": [1], "by": null}')):
         broken = place.out / "reviews" / f"r{number}"
         broken.mkdir()
         (broken / "result.json").write_text(text, "utf-8")
     tables = _tables(place.out)
-    bound = result.reviewers[0]["at_least"]
+    bound = said["reviewers"][0]["at_least"]
     assert list(tables)[:4] == [
         *(
             each.format("ann.csv")

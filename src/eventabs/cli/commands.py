@@ -615,10 +615,10 @@ def review(
 ) -> None:
     """Let people judge a sample of a run's events: make the page, read its CSV back. Calls nobody."""
     if read:
-        result = quality.read_review(checkpoint, read)
-        figures = views.review_json(result)
+        drawn, said = quality.read_review(checkpoint, read)
+        figures = views.review_json(drawn, **said)
         # beside the sample, for the report of the run
-        kept = store.RunDirectory.find(checkpoint).reviews / result.review.id / "result.json"
+        kept = store.RunDirectory.find(checkpoint).reviews / drawn.id / "result.json"
         store.replace_file(kept, [figures.encode()])
         _tell(figures, str, views.render_review, as_json=json)
         return
@@ -628,7 +628,7 @@ def review(
     path = output or sheet.folder / "review.html"
     views.write_report(views.render_review_page(sheet), path)
     if json:
-        print_json(views.review_json(sheet, page=str(path)))
+        print_json(views.review_json(sheet.review, page=str(path)))
     else:
         print_line(stdout_console(), str(path))
         views.render_next_step(stderr_console(), sheet)

@@ -18,7 +18,6 @@ from .evaluation_and_comparison import (
 )
 from .review import (
     Review as Review,
-    ReviewResult as ReviewResult,
     SampledDay as SampledDay,
     SampledEvent as SampledEvent,
     Sheet as Sheet,

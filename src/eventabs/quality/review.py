@@ -261,10 +261,6 @@ def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
     return sheet
 
 
-VERDICTS: Final = ("right", "type", "span", "none")
-DONE, MISSING = "done", "missing"  # of a day: all of it was looked at; an event that nobody made
-
-
 @dataclass(slots=True)
 class Verdicts:
     """What one reviewer said."""
@@ -317,13 +313,14 @@ def _take(read: Verdicts, row: Mapping[str, str], items: Mapping[str, SampledEve
         raise ValueError(_("the review has no item {item}").format(item=row["item"] or "-"))
     read.renamed += _is_renamed(row.get("user_id", ""), item)
     verdict = row["verdict"].lower()
-    known = VERDICTS if isinstance(item, SampledEvent) else (DONE, MISSING)
+    # of a day: all of it was looked at, or it lacks an event
+    known = ("right", "type", "span", "none") if isinstance(item, SampledEvent) else ("done", "missing")
     if verdict not in ("", *known):
         message = _("the verdict {verdict} is unknown; of {item} it is {known}, or an empty cell")
         raise ValueError(message.format(verdict=row["verdict"], item=item.item, known=", ".join(known)))
-    if verdict == DONE:
+    if verdict == "done":
         read.days.add(item.item)
-    elif verdict == MISSING:
+    elif verdict == "missing":
         read.missing[item.item].add(row.get("behaviors") or f"-{len(read.missing[item.item])}")
     elif verdict:
         before = read.events.setdefault(item.item, verdict)
@@ -349,18 +346,11 @@ def _is_renamed(said: str, item: SampledEvent | SampledDay) -> bool:
     raise ValueError(message.format(item=item.item, user=user, other=said))
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewResult:
-    """A review that was read back, with the figures as JSON has them (see docs/quality.md). `agreement` is None for a single reviewer."""
+def read_review(named: Path, files: Sequence[Path]) -> tuple[Review, dict[str, Any]]:
+    """Read what one or two reviewers have saved; return the review, and the figures as JSON has them (see docs/quality.md).
 
-    review: Review
-    out: str
-    reviewers: list[dict[str, Any]]
-    agreement: dict[str, Any] | None
-
-
-def read_review(named: Path, files: Sequence[Path]) -> ReviewResult:
-    """Read what one or two reviewers have saved. Raises InputError for a file that cannot be read, UsageError for other files."""
+    Raises InputError for a file that cannot be read, UsageError for other files.
+    """
     if len(files) not in (1, 2):
         raise UsageError(_("--read takes the files of one or two reviewers"))
     directory = RunDirectory.find(named)
@@ -372,8 +362,11 @@ def read_review(named: Path, files: Sequence[Path]) -> ReviewResult:
         raise UsageError(
             message.format(second=second.path, other=second.review.id, first=first.path, review=review.id)
         )
-    agreement = _agreement(first, second) if len(read) > 1 else None
-    return ReviewResult(review, str(directory.path), list(map(_reviewer, read)), agreement)
+    return review, {
+        "out": str(directory.path),
+        "reviewers": list(map(_reviewer, read)),
+        "agreement": _agreement(first, second) if len(read) > 1 else None,
+    }
 
 
 def _agreement(first: Verdicts, second: Verdicts) -> dict[str, Any]:
@@ -447,20 +440,17 @@ def _judged(events: Iterable[SampledEvent], read: Verdicts) -> dict[str, float |
 
 def _reviewed_days(read: Verdicts) -> dict[str, int | Figure]:
     """Judge the days that were looked at as a whole, every event of theirs judged; `unfinished` ones are left out."""
-    looked_at = [day for day in read.review.days if day.item in read.days]
-    whole = [day for day in looked_at if all(event in read.events for event in day.events)]
-    counts = []
-    for day in whole:
-        said, missing = Counter(read.events[item] for item in day.events), len(read.missing[day.item])
-        found = said.total() - said["none"]
-        counts.append((said["right"], found, missing, found + missing))
-    return {
-        "days": len(whole),
-        "unfinished": len(looked_at) - len(whole),
-        "real": sum(real for _right, _found, _missing, real in counts),  # found or missing
-        "right": sum(right for right, *_others in counts),
-        "missing": sum(missing for _right, _found, missing, _real in counts),
-        # of what is real, the share with the right type and span, and that found at all: means of days, exact one-sided bounds
-        "recall": mean_of(Counter(right / real for right, _found, _missing, real in counts if real)),
-        "found": mean_of(Counter(found / real for _right, found, _missing, real in counts if real)),
-    }
+    counts = Counter(days=0, unfinished=0, real=0, right=0, missing=0)  # real: found or missing
+    # days by the share of what is real that has the right type and span, and by that found at all
+    recall, found = Counter[float](), Counter[float]()
+    for day in read.review.days:
+        said, missing = Counter(map(read.events.get, day.events)), len(read.missing[day.item])
+        real = said.total() - said["none"] + missing
+        if day.item in read.days and None in said:
+            counts["unfinished"] += 1
+        elif day.item in read.days:
+            counts.update(days=1, real=real, right=said["right"], missing=missing)
+            if real:
+                recall[said["right"] / real] += 1
+                found[(real - missing) / real] += 1
+    return {**counts, "recall": mean_of(recall), "found": mean_of(found)}

@@ -13,7 +13,7 @@ from rich.console import Console
 from eventabs import store
 from eventabs.inspection import Table, batch_tables
 from eventabs.interface_language import gettext as _
-from eventabs.quality import Review, ReviewResult, SampledDay, SampledEvent, Sheet
+from eventabs.quality import Review, SampledDay, SampledEvent, Sheet
 from eventabs.shared_records import Counts
 from eventabs.store import RunDirectory
 from eventabs.views import words_and_figures as messages
@@ -184,22 +184,20 @@ def _reading_back(sheet: Sheet) -> str:
     return f"eventabs review {shlex.quote(one_line(str(sheet.out)))} --read {sheet.review.id}.csv"
 
 
-def review_json(of: Sheet | ReviewResult, **more: object) -> str:
-    """Return what was drawn, with the figures of what people said; shares from 0 to 1, None where a figure is not defined."""
-    drawn = [event.item[0] for event in of.review.events if event.drawn]
+def review_json(review: Review, **more: object) -> str:
+    """Return what was drawn, with the page, or the figures of what people said; shares from 0 to 1, None where a figure is not defined."""
+    drawn = [event.item[0] for event in review.events if event.drawn]
     fields = {
-        "review": of.review.id,
-        "by": of.review.by or None,
-        "events_a_user_day": of.review.events_in_run / of.review.days_in_run,
+        "review": review.id,
+        "by": review.by or None,
+        "events_a_user_day": review.events_in_run / review.days_in_run,
         "drawn": drawn.count("E"),
         "journeys": drawn.count("J"),
-        "doubtful": sum(bool(event.doubts) and not event.drawn for event in of.review.events),
-        "days": len(of.review.days),
+        "doubtful": sum(bool(event.doubts) and not event.drawn for event in review.events),
+        "days": len(review.days),
     }
-    if isinstance(of, ReviewResult):
-        more |= picked("out reviewers agreement", of)
     keys = "review seed by events_in_run journeys_in_run days_in_run events_a_user_day drawn journeys doubtful days"
-    return encode(picked(keys, fields, of.review) | more)
+    return encode(picked(keys, fields, review) | more)
 
 
 def _notes(result: Mapping[str, Any]) -> Iterator[str]:
