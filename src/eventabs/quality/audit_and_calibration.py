@@ -2,9 +2,10 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean, median_high
 from typing import Final, NamedTuple
 
 from eventabs import store
@@ -48,7 +49,7 @@ class AskingPlan:
     def is_open(self) -> bool:
         """Whether something is left to do."""
         first, *others = self.arms  # an audit has one
-        return calibration_of(self).recommended is None if others else _is_open(first)
+        return calibration_of(self).recommended is None if others else _facts_of(first).is_open
 
 
 def plan_audit(
@@ -59,15 +60,12 @@ def plan_audit(
     path = out or source.audit
     with Ledger.watch(source.ledger) as ledger:
         done = [user_id for user_id, state in store.states_by_user(ledger) if state == "done"]
-        usual = ledger.rows(  # users in a batch of the run: the median
-            "SELECT users FROM (SELECT (SELECT count(*) FROM json_each(calls.users)) AS users FROM calls WHERE status = 'read')"
-            " ORDER BY users LIMIT 1 OFFSET (SELECT count(*) FROM calls WHERE status = 'read') / 2"
-        )
+        sizes = ledger.rows("SELECT (SELECT count(*) FROM json_each(users)) FROM calls WHERE status = 'read'")
     if not done:
         message = _("no user of {path} is done yet; go on with eventabs resume")
         raise UsageError(message.format(path=source.path))
     wanted = invocation.flags.get("budget", {}).get("max_users")  # else half as many users a prompt as usual
-    arm = Arm(path, wanted or (usual[0][0] // 2 if usual else 0) or 2)
+    arm = Arm(path, wanted or (median_high(sizes)[0] // 2 if sizes else 0) or 2)
     if (path / "ledger.sqlite").exists():
         with Ledger.watch(path / "ledger.sqlite") as ledger:
             arm = Arm(path, ledger.meta()["settings"]["budget"]["max_users"])
@@ -164,21 +162,12 @@ def _plan(
     )
 
 
-def _is_open(arm: Arm) -> bool:
-    """Whether a run has something left to do; one that gave up without an answer it could read has not."""
-    with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
-        status, counts = ledger.meta().get("status"), store.count_all(ledger)
-        ((read,),) = ledger.rows("SELECT count(*) FROM calls WHERE status = 'read'")
-    gave_up = status == "stopped" and read and not counts.done and arm.users > 1
-    return not gave_up and (status != "completed" or counts.pending > 0)
-
-
 async def aask(plan: AskingPlan, *, confirmed: bool, observer: Watch, stop: Stop) -> Run:
     """Ask what is left, one run after another up to the first outside the margin; return the last. Raises as `aresume`."""
     limits = plan.invocation.settings().run
     for arm in plan.arms:
-        if _is_open(arm):
-            others = [_arm_facts(each, {}, {}) for each in plan.arms if each != arm]
+        if _facts_of(arm).is_open:
+            others = [_facts_of(each) for each in plan.arms if each != arm]
             cost = sum(facts.cost or 0.0 for facts in others)
             tokens = sum(facts.counts.prompt_tokens + facts.counts.completion_tokens for facts in others)
             left = {  # of the limits of all runs together; 0 would be no limit
@@ -197,10 +186,10 @@ async def aask(plan: AskingPlan, *, confirmed: bool, observer: Watch, stop: Stop
                     stop=stop,
                 )
             except RunStoppedError as error:
-                if _is_open(arm):
+                if _facts_of(arm).is_open:
                     raise
                 run = error.run
-            if _is_open(arm):
+            if _facts_of(arm).is_open:
                 break
         if len(plan.arms) > _REFERENCES and calibration_of(plan).recommended:
             break
@@ -214,12 +203,13 @@ class ArmFacts(NamedTuple):
     """What a size has brought."""
 
     arm: Arm
+    is_open: bool  # it has something left to do
     counts: Counts
     cost: float | None
     rows: int  # the most in a call
-    kept: float | None  # the share of a user's rows that are as with one user a prompt
+    kept: float | None = None  # the share of a user's rows that are as with one user a prompt
     # how far that lies below what two answers with one user a prompt have in common, at most, by an exact one-sided bound
-    lacks: float | None
+    lacks: float | None = None
 
 
 class Calibration(NamedTuple):
@@ -239,44 +229,40 @@ def calibration_of(plan: AskingPlan) -> Calibration:
     found: list[ArmFacts] = []
     best = None
     for number, arm in enumerate(plan.arms):
-        if number < _REFERENCES:
-            facts = _arm_facts(arm, own, {})
-        else:
+        facts, shares = _facts_of(arm), own
+        if number >= _REFERENCES:
             answers = _answers(arm)
             shares = {
                 user: sum(_kept(answers.get(user), each[user]) for each in references) / 2 for user in users
             }
-            facts = _arm_facts(arm, shares, own)
-        found.append(facts)
-        if _is_open(arm):
+            # shares are rounded down to a thousandth
+            above = Counter(math.floor(1_000 * (shares[user] - own[user])) / 1_000 for user in users)
+            low = mean_of(above, -1.0).low
+            facts = facts._replace(lacks=None if low is None else max(0.0, -low))
+        found.append(facts._replace(kept=fmean(shares.values()) if shares else None))
+        if facts.is_open:
             return Calibration(plan, tuple(found), None, {})
         if number >= _REFERENCES and (facts.lacks is None or facts.lacks > plan.margin):
             break
-        best = facts
+        best = found[-1]
     changes = {}
     if best and best.arm.users != plan.own:
         changes = {"budget": {"max_users": best.arm.users, "max_rows": best.rows}}
     return Calibration(plan, tuple(found), best, changes)
 
 
-def _arm_facts(arm: Arm, shares: Mapping[str, float], own: Mapping[str, float]) -> ArmFacts:
+def _facts_of(arm: Arm) -> ArmFacts:
     with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
-        counts, price = store.count_all(ledger), Endpoint.stored(ledger.meta()["settings"]["llm"]).price
-        ((rows,),) = ledger.rows(  # the most in a call
+        facts, counts = ledger.meta(), store.count_all(ledger)
+        ((rows,),) = ledger.rows(  # the most in a call, none where no answer could be read
             "SELECT max((SELECT sum(json_extract(value, '$[2]') - json_extract(value, '$[1]') + 1) FROM json_each(calls.users)))"
             " FROM calls WHERE status = 'read'"
         )
-    # shares are rounded down to a thousandth
-    above = Counter(math.floor(1_000 * (shares[user] - share)) / 1_000 for user, share in own.items())
-    low = mean_of(above, -1.0).low
-    return ArmFacts(
-        arm=arm,
-        counts=counts,
-        cost=price.total(counts),
-        rows=rows or 0,
-        kept=sum(shares.values()) / len(shares) if shares else None,
-        lacks=None if low is None else max(0.0, -low),
-    )
+    status, price = facts.get("status"), Endpoint.stored(facts["settings"]["llm"]).price
+    # what gave up without an answer it could read has nothing left to do
+    gave_up = status == "stopped" and rows and not counts.done and arm.users > 1
+    is_open = not gave_up and (status != "completed" or counts.pending > 0)
+    return ArmFacts(arm, is_open, counts, price.total(counts), rows or 0)
 
 
 def _answers(arm: Arm) -> dict[str, tuple[int, list[Group]]]:
