@@ -50,7 +50,7 @@ Grouped = Mapping[str, list[Group]]  # by user; `type`: the kind, `category`: th
 def grouped(path: Path) -> Grouped:
     """Read labels: each whole is one group of lines."""
     users: dict[str, list[Group]] = {}
-    for user, labels in read_labels(path).rows.items():
+    for user, labels in read_labels(path).by_user.items():
         lines, kinds, names = defaultdict[str, set[int]](set), dict[str, str](), dict[str, str]()
         for each in labels:
             whole = each.parent or each.group

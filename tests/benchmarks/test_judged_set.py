@@ -12,7 +12,7 @@ languages = pytest.mark.parametrize("language", LANGUAGES)
 @languages
 @pytest.mark.parametrize("labeler", ["author", "reader_a", "reader_b"])
 def test_author_and_readers_labeled_every_row_once(language: str, labeler: str) -> None:
-    labels = read_labels(SET / f"{labeler}_{language}.csv").rows
+    labels = read_labels(SET / f"{labeler}_{language}.csv").by_user
     rows = {user: sorted(each.line for each in own) for user, own in labels.items()}
     assert rows == lines_of(SET / f"{language}.jsonl")
 

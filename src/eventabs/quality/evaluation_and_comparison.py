@@ -4,7 +4,7 @@ import csv
 import heapq
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -57,47 +57,40 @@ class RowLabel(NamedTuple):
 
 @dataclass(slots=True)
 class Labels:
-    """What people said of each user: intervals, or rows. `doubled`: labels that were there before."""
+    """What people said of each user, "" in a file without a user column."""
 
-    spans: dict[str, list[Segment]] = field(default_factory=lambda: defaultdict(list))
-    rows: dict[str, list[RowLabel]] = field(default_factory=lambda: defaultdict(list))
-    doubled: int = 0
+    of_rows: bool  # else of time
+    by_user: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))  # RowLabel, or Segment
+    doubled: int = 0  # that were there before
 
-    @property
-    def users(self) -> set[str]:
-        """The users that have labels; "" for that of a file without a user column."""
-        return {*self.spans, *self.rows}
-
-    def name_the_only_user(self, known: Iterable[str]) -> None:
-        """Give the labels of a file without a user column to the only user that there is."""
-        if self.users == {""} and len(names := list(known)) == 1:
-            self.spans = dict(zip(names, self.spans.values(), strict=False))
-            self.rows = dict(zip(names, self.rows.values(), strict=False))
+    def users_of(self, known: Collection[str]) -> set[str]:
+        """Return the users that have labels; those of a file without a user column are of the only user that there is."""
+        if self.by_user.keys() == {""} and len(known) == 1:
+            self.by_user = dict.fromkeys(known, self.by_user[""])
+        return set(self.by_user)
 
 
 def read_labels(path: Path) -> Labels:
     """Read labels from a CSV, JSON lines, an events.jsonl or the directory of a run. Raises InputError."""
-    labels, seen = Labels(), set[object]()
+    seen = set[object]()
     if path.is_dir() or path.name == "checkpoint.json":
         path = RunDirectory.find(path).path / "events.jsonl"
     message = _("{path} cannot be read ({error}); labels are CSV or JSON lines: user, start, end, label")
     table = list(rows_of_table(path, message))
-    of_rows = any(name in row for _number, row in table for name in _NAMES["group"])  # else intervals
+    labels = Labels(of_rows=any(name in row for _number, row in table for name in _NAMES["group"]))
     for number, row in table:
         found = {
             role: next((row[name.lower()] for name in names if row.get(name.lower())), "")
             for role, names in _NAMES.items()
         }
         user = found["user"]
-        label = _row_label(path, number, found) if of_rows else _span(path, number, found)
+        label = _row_label(path, number, found) if labels.of_rows else _span(path, number, found)
         if (user, label) in seen and (not isinstance(label, RowLabel) or label.line):
             labels.doubled += 1
-        elif isinstance(label, RowLabel):
-            labels.rows[user].append(label)
         else:
-            labels.spans[user].append(label)
+            labels.by_user[user].append(label)
         seen.add((user, label))
-    if not labels.users:
+    if not labels.by_user:
         message = _("{path} holds no labels; give a row for each: user, start, end, label")
         raise InputError(message.format(path=path))
     return labels
@@ -211,31 +204,32 @@ class Evaluation:
 def evaluate(events: Path, gold: Path) -> Evaluation:
     """Hold the events of a run, or of an events.jsonl, which has no behaviors, against labels. Raises InputError."""
     labels = read_labels(gold)
-    sums = Evaluation("minutes" if labels.spans else "rows")
+    sums = Evaluation("rows" if labels.of_rows else "minutes")
     sums.unused["doubled"] = labels.doubled
     try:
         directory = RunDirectory.find(events)
     except RunDirectoryError:
-        if labels.rows:
+        if labels.of_rows:
             message = _("labels of rows need the behaviors; name the run directory instead of {path}")
             raise InputError(message.format(path=events)) from None
-        found = read_labels(events).spans
-        labels.name_the_only_user(found)
-        sums.unused["without_labels"] = len(set(found) - labels.users)
-        for user in sorted(labels.users if labels.users & set(found) else ()):
-            wanted = labels.spans[user]
-            near, figures = _add_spans(found.get(user, []), wanted, {}, sums)
+        found = read_labels(events)
+        known = set(() if found.of_rows else found.by_user)
+        users = labels.users_of(known)
+        sums.unused["without_labels"] = len(known - users)
+        for user in sorted(users if users & known else ()):
+            wanted = labels.by_user[user]
+            near, figures = _add_spans(found.by_user.get(user, []), wanted, {}, sums)
             sums.by_user.append(UserRow(user, len(near), len(wanted), figures, (wanted, near)))
     else:
         with Ledger.watch(directory.ledger) as ledger:
             facts = ledger.meta()
             known = {user for (user,) in ledger.rows("SELECT user_id FROM users")}
-            labels.name_the_only_user(known)
-            sums.unused["without_labels"] = len(known - labels.users)
-            sums.unused["unknown_users"] = len(labels.users - known)
+            users = labels.users_of(known)
+            sums.unused["without_labels"] = len(known - users)
+            sums.unused["unknown_users"] = len(users - known)
             rules = load_rules(shipped_rules(), "zh" if facts.get("prompt_language") == "zh" else "en")
             is_fine = facts["settings"]["prompt"]["detail"] == "fine"
-            for user in sorted(labels.users & known):
+            for user in sorted(users & known):
                 log, made = ledger.log(user), measures.groups_of(*made_of(ledger, user))
                 by_rules = rule_events(log, rules, "fine" if is_fine else "day")
                 ruled = [Group(frozenset(rows), kind.name) for rows, kind in by_rules]
@@ -248,28 +242,28 @@ def evaluate(events: Path, gold: Path) -> Evaluation:
 
 
 def _judge_user(log: UserLog, found: Groups, by_rules: Groups, labels: Labels, sums: Evaluation) -> None:
-    rows, spans = measures.rows_of(log), labels.spans.get(log.user_id, [])
-    if spans:  # rows in none are not judged: nothing is known of them
-        held = measures.owned_rows(spans, [row.instant for row in rows])
+    rows, given = measures.rows_of(log), labels.by_user[log.user_id]
+    if labels.of_rows:
+        wanted, judged = _of_rows(given, log, sums)
+    else:  # rows in none are not judged: nothing is known of them
+        held = measures.owned_rows(given, [row.instant for row in rows])
         sums.unused["without_rows"] += held.count([])
-        wanted = [Group(frozenset(own), span.label) for own, span in zip(held, spans, strict=True) if own]
+        wanted = [Group(frozenset(own), span.label) for own, span in zip(held, given, strict=True) if own]
         judged = sorted(row for own in held for row in own)
-    else:
-        wanted, judged = _of_rows(labels.rows[log.user_id], log, sums)
     compared = sums.tally.add(found, wanted, rows, judged, rules=by_rules)
-    for pair, count in compared.types().items() if not spans else ():
+    for pair, count in compared.types().items() if labels.of_rows else ():
         sums.confusion[pair] += count
     sums.shapes["events"].update(measures.shape_of(found, rows, judged))
     sums.shapes["labels"].update(measures.shape_of(wanted, rows, judged))
     mine = compared.agreement()
     figures = {name: figure(mine) for name, figure in measures.FIGURES.items()}
     lanes = [_lane(wanted, rows), _lane(found, rows)]
-    if spans:
-        near = [place for place, row in enumerate(rows) if _is_near(row.instant, spans)]
+    if not labels.of_rows:
+        near = [place for place, row in enumerate(rows) if _is_near(row.instant, given)]
         trivial = measures.baselines(rows, near) | {"rules": by_rules}
         drawn = {name: _spans(groups, rows) for name, groups in trivial.items()}
-        judged_spans, timed = _add_spans(_spans(found, rows), spans, drawn, sums)
-        figures, lanes = figures | timed, [spans, judged_spans]
+        judged_spans, timed = _add_spans(_spans(found, rows), given, drawn, sums)
+        figures, lanes = figures | timed, [given, judged_spans]
     for groups in (wanted, found):
         wholes = [whole for whole in measures.wholes_of(groups) if whole.parent]
         lanes.append(_lane((each._replace(type=each.type or each.parent) for each in wholes), rows))
@@ -388,7 +382,7 @@ class ComparedRun(NamedTuple):
 
     run: RunState
     settings: int  # under how many different ones its calls were made
-    shape: Sums  # of the events of the users compared
+    shape: Counter[str]  # of the events of the users compared
 
 
 class Side(NamedTuple):
@@ -410,24 +404,25 @@ class UserPair(NamedTuple):
     b: Side
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Comparison:
-    """Two runs of the same export."""
+    """Two runs of the same export. What is kept while users are counted is as large for a million of them as for a thousand."""
 
     a: ComparedRun
     b: ComparedRun
     same_input: bool
-    users: int  # that both have done
-    shared_users: int  # in both, whatever has become of them
-    other_rows: int  # users compared whose behaviors are not the same in both
     settings: list[dict[str, str]]  # what differs: key, a, b
+    tally: Tally = field(default_factory=Tally)
+    users: int = 0  # that both have done
+    shared_users: int = 0  # in both, whatever has become of them
+    other_rows: int = 0  # users compared whose behaviors are not the same in both
     # the second run judged by the first, by kind: `groups`, and where there are journeys `wholes` and `journeys`
-    scores: dict[str, dict[str, Score]]
+    scores: dict[str, dict[str, Score]] = field(default_factory=dict)
     # the share of a user's rows, and of its journeys, that the second run has too: mean of users, with an exact one-sided bound
-    kept: dict[str, Figure]
+    kept: dict[str, Figure] = field(default_factory=dict)
     # how many behaviors of type a in the first run are of type b in the second
-    types: list[dict[str, str | int]]
-    most_different: tuple[UserPair, ...]  # in order
+    types: list[dict[str, str | int]] = field(default_factory=list)
+    most_different: list[UserPair] = field(default_factory=list)  # in order
 
 
 def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
@@ -435,36 +430,60 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
     directories = RunDirectory.find(first), RunDirectory.find(second)
     with Ledger.watch(directories[0].ledger) as ours, Ledger.watch(directories[1].ledger) as theirs:
         facts = ours.meta(), theirs.meta()
-        sums = _PairSums()
-        different = heapq.nlargest(max(1, most), sums.counted(ours, theirs))  # of 0 it would count nobody
-        if not sums.tally.users:
+        read = [each.get("input", {}).get("fingerprint") for each in facts]
+        changes = store.changes(*map(store.binding_in_force, facts))
+        found = Comparison(
+            ComparedRun(state_of(directories[0], ours), ours.rows(_SETTINGS)[0][0], Counter()),
+            ComparedRun(state_of(directories[1], theirs), theirs.rows(_SETTINGS)[0][0], Counter()),
+            same_input=read[0] == read[1],
+            settings=[{"key": key, "a": a, "b": b} for key, a, b in changes],
+        )
+        types = Counter[tuple[str, str]]()
+        # of 0 it would count nobody
+        different = heapq.nlargest(max(1, most), _counted(found, types, ours, theirs))
+        found.users = found.tally.users
+        if not found.users:
             message = _("no user of {first} is in {second}; name two runs of the same export")
-            if sums.shared:
+            if found.shared_users:
                 message = _(
                     "no user is done in both runs yet; {shared} are in both: go on with eventabs resume"
                 )
-            raise UsageError(message.format(first=first, second=second, shared=sums.shared))
-        read = [each.get("input", {}).get("fingerprint") for each in facts]
-        most_first = sorted(sums.types.items(), key=lambda pair: (-pair[1], pair[0]))
-        return Comparison(
-            a=ComparedRun(state_of(directories[0], ours), ours.rows(_SETTINGS)[0][0], sums.shapes[0]),
-            b=ComparedRun(state_of(directories[1], theirs), theirs.rows(_SETTINGS)[0][0], sums.shapes[1]),
-            same_input=read[0] == read[1],
-            users=sums.tally.users,
-            shared_users=sums.shared,
-            other_rows=sums.other_rows,
-            settings=[
-                {"key": key, "a": a, "b": b}
-                for key, a, b in store.changes(*map(store.binding_in_force, facts))
-            ],
-            scores=sums.tally.scores(_FIGURES),
-            kept={name: measures.mean_of(shares) for name, shares in sums.tally.kept.items() if shares},
-            types=[{"a": a, "b": b, "behaviors": count} for (a, b), count in most_first[:50]],
-            most_different=tuple(
-                _side_by_side(Pair.of(ours, theirs, user_id), facts[0])
-                for _difference, user_id in different[:most]
-            ),
-        )
+            raise UsageError(message.format(first=first, second=second, shared=found.shared_users))
+        found.scores = found.tally.scores(_FIGURES)
+        found.kept = {name: measures.mean_of(shares) for name, shares in found.tally.kept.items() if shares}
+        most_first = sorted(types.items(), key=lambda pair: (-pair[1], pair[0]))
+        found.types = [{"a": a, "b": b, "behaviors": count} for (a, b), count in most_first[:50]]
+        for _difference, user_id in different[:most]:
+            pair = Pair.of(ours, theirs, user_id)
+            days, lines = zip(*lines_of(pair.log, facts[0]), strict=True)
+            before, after = pair.groups()
+            sums = Compared(after, before, range(len(lines))).agreement()
+            figures = {name: figure(sums) for name, figure in measures.FIGURES.items()}
+            sides = map(Side, pair.events, pair.journeys, pair.unequal())
+            found.most_different.append(UserPair(user_id, figures, days, lines, *sides))
+    return found
+
+
+def _counted(
+    found: Comparison, types: Counter[tuple[str, str]], ours: Ledger, theirs: Ledger
+) -> Iterator[tuple[float, str]]:
+    """Count the users; yield whose events differ, behind the share of them that do, times how many these are."""
+    for user_id, state in store.states_by_user(ours):
+        row = store.user_row(theirs, user_id)
+        found.shared_users += row is not None
+        if not row or not state == row.state == "done":
+            continue
+        pair = Pair.of(ours, theirs, user_id)
+        before, after = pair.groups()
+        rows = measures.rows_of(pair.log)
+        compared = found.tally.add(after, before, rows, range(len(rows)))
+        found.tally.has_journeys |= any(group.parent for group in after)
+        found.other_rows += pair.own[0] != pair.own[1]
+        types.update({(a, b): count for (a, b), count in compared.types().items() if a and b and a != b})
+        found.a.shape.update(measures.shape_of(before, rows, pair.own[0]))
+        found.b.shape.update(measures.shape_of(after, rows, pair.own[1]))
+        if unequal := sum(map(len, pair.unequal())):
+            yield unequal**2 / sum(map(len, pair.events)), user_id
 
 
 class Pair(NamedTuple):
@@ -520,46 +539,6 @@ def _numbered(things: Iterable[Any]) -> Iterator[tuple[Any, int]]:
     for each in things:
         seen[each] += 1
         yield each, seen[each]
-
-
-@dataclass(slots=True)
-class _PairSums:
-    """What is kept of all users; as large for a million of them as for a thousand."""
-
-    tally: Tally = field(default_factory=Tally)
-    shared: int = 0
-    other_rows: int = 0
-    shapes: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
-    types: Counter[tuple[str, str]] = field(default_factory=Counter)
-
-    def counted(self, ours: Ledger, theirs: Ledger) -> Iterator[tuple[float, str]]:
-        """Count the users; yield whose events differ, behind the share of them that do, times how many these are."""
-        for user_id, state in store.states_by_user(ours):
-            row = store.user_row(theirs, user_id)
-            self.shared += row is not None
-            if not row or not state == row.state == "done":
-                continue
-            pair = Pair.of(ours, theirs, user_id)
-            before, after = pair.groups()
-            rows = measures.rows_of(pair.log)
-            compared = self.tally.add(after, before, rows, range(len(rows)))
-            self.tally.has_journeys |= any(group.parent for group in after)
-            self.other_rows += pair.own[0] != pair.own[1]
-            types = compared.types().items()
-            self.types.update({(a, b): count for (a, b), count in types if a and b and a != b})
-            for shape, groups, own in zip(self.shapes, (before, after), pair.own, strict=True):
-                shape.update(measures.shape_of(groups, rows, own))
-            if unequal := sum(map(len, pair.unequal())):
-                yield unequal**2 / sum(map(len, pair.events)), user_id
-
-
-def _side_by_side(pair: Pair, facts: Mapping[str, Any]) -> UserPair:
-    sides = map(Side, pair.events, pair.journeys, pair.unequal())
-    days, lines = zip(*lines_of(pair.log, facts), strict=True)
-    before, after = pair.groups()
-    sums = Compared(after, before, range(len(lines))).agreement()
-    figures = {name: figure(sums) for name, figure in measures.FIGURES.items()}
-    return UserPair(pair.log.user_id, figures, days, lines, *sides)
 
 
 def lines_of(log: UserLog, facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
