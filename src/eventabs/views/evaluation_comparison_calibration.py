@@ -133,25 +133,22 @@ def _evaluation_tables(evaluation: Evaluation) -> list[Table]:
 
 def evaluation_json(evaluation: Evaluation) -> str:
     """Return the figures as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
-    return encode(
-        {
-            "users": len(evaluation.by_user),
-            "events": sum(row.events for row in evaluation.by_user),
-            "labels": sum(row.labels for row in evaluation.by_user),
-            "unused": evaluation.unused,
-            "figures": evaluation.scores.get("groups", {}) | evaluation.scores.get("spans", {}),
-            **{kind: evaluation.scores.get(kind, {}) for kind in ("wholes", "journeys")},
-            "counts": evaluation.totals,
-            "shapes": {kind: shape_fields(shape) for kind, shape in evaluation.shapes.items()},
-            "unit": evaluation.unit,
-            "by_label": evaluation.by_label,
-            "by_user": [picked("user_id events labels", row) | row.figures for row in evaluation.by_user],
-            "confusion": [
-                {"label": label or None, "found": found or None, evaluation.unit: round(amount, 2)}
-                for (label, found), amount in evaluation.confusion.items()
-            ],
-        }
-    )
+    scores = {"groups": {}, "wholes": {}, "journeys": {}, "spans": {}, **evaluation.scores}
+    fields = {
+        "users": len(evaluation.by_user),
+        "events": sum(row.events for row in evaluation.by_user),
+        "labels": sum(row.labels for row in evaluation.by_user),
+        "figures": scores["groups"] | scores["spans"],
+        "counts": evaluation.totals,
+        "shapes": {kind: shape_fields(shape) for kind, shape in evaluation.shapes.items()},
+        "by_user": [picked("user_id events labels", row) | row.figures for row in evaluation.by_user],
+        "confusion": [
+            {"label": label or None, "found": found or None, evaluation.unit: round(amount, 2)}
+            for (label, found), amount in evaluation.confusion.items()
+        ],
+    }
+    keys = "users events labels unused figures wholes journeys counts shapes unit by_label by_user confusion"
+    return encode(picked(keys, fields, scores, evaluation))
 
 
 def render_evaluation_page(evaluation: Evaluation) -> str:
@@ -557,25 +554,21 @@ def render_calibration(console: Console, calibration: Calibration) -> None:
 def calibration_json(calibration: Calibration) -> str:
     """Return the calibration as one line of JSON: shares from 0 to 1, None where a figure is not defined."""
     plan, best = calibration.plan, calibration.recommended
-    keys = "done failed pending calls retries prompt_tokens completion_tokens cost kept lacks"
-    return encode(
-        {
-            "users_in_run": plan.users_in_run,
-            "users": calibration.arms[0].counts.users,
-            "margin": plan.margin,
-            "complete": best is not None,
-            "currency": plan.endpoint.currency,
-            "arms": [
-                {
-                    "name": facts.arm.path.name,
-                    "out": str(facts.arm.path),
-                    "users_a_prompt": facts.arm.users,
-                    "rows_a_call": facts.rows,
-                    **picked(keys, facts.counts, facts),
-                }
-                for facts in calibration.arms
-            ],
-            "recommended": best and best.arm.path.name,
-            "changes": calibration.changes,
-        }
-    )
+    of_arm = "done failed pending calls retries prompt_tokens completion_tokens cost kept lacks"
+    fields = {
+        "users": calibration.arms[0].counts.users,
+        "complete": best is not None,
+        "arms": [
+            {
+                "name": facts.arm.path.name,
+                "out": str(facts.arm.path),
+                "users_a_prompt": facts.arm.users,
+                "rows_a_call": facts.rows,
+                **picked(of_arm, facts.counts, facts),
+            }
+            for facts in calibration.arms
+        ],
+        "recommended": best and best.arm.path.name,
+    }
+    keys = "users_in_run users margin complete currency arms recommended changes"
+    return encode(picked(keys, fields, plan.endpoint, plan, calibration))
