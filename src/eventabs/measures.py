@@ -184,12 +184,10 @@ class Compared:
 
     def types(self) -> Counter[tuple[str, str]]:
         """Count rows by the types of their groups, wanted and found; "" where they are loose."""
+        found, wanted = ([*(group.type for group in side), ""] for side in (self.found, self.wanted))
         counts = Counter[tuple[str, str]]()
         for (ours, theirs), rows in self._cells.items():
-            counts[
-                self.wanted[theirs].type if theirs != _LOOSE else "",
-                self.found[ours].type if ours != _LOOSE else "",
-            ] += rows
+            counts[wanted[theirs], found[ours]] += rows  # _LOOSE is the last
         return counts
 
     def agreement(self) -> Sums:
@@ -291,18 +289,13 @@ def _share(part: str, whole: str) -> Figured:
     return lambda sums: share(sums[part], sums[whole])
 
 
-def _mean_f1(part: str, *wholes: str) -> Figured:
+def _mean_f1(part: str, found: str, wanted: str) -> Figured:
     """Return the harmonic mean of precision and recall, each a mean."""
 
     def figure(sums: Sums) -> float | None:
-        each = [
-            share(sums[f"{part}_found"], sums[wholes[0]]),
-            share(sums[f"{part}_wanted"], sums[wholes[-1]]),
-        ]
-        if each == [None, None]:
-            return None
+        each = share(sums[f"{part}_found"], sums[found]), share(sums[f"{part}_wanted"], sums[wanted])
         precision, recall = (value or 0.0 for value in each)
-        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+        return None if each == (None, None) else f1_of(precision * recall, precision, recall) or 0.0
 
     return figure
 
@@ -313,7 +306,7 @@ FIGURES: Final[Figures] = {
     "pair_precision": _share("pairs", "pairs_found"),
     "pair_recall": _share("pairs", "pairs_wanted"),
     "pair_macro_f1": _mean_f1("many_pairs", "many_found", "many_wanted"),
-    "bcubed_f1": _mean_f1("rows", "rows"),
+    "bcubed_f1": _mean_f1("rows", "rows", "rows"),
     "bcubed_precision": _share("rows_found", "rows"),
     "bcubed_recall": _share("rows_wanted", "rows"),
     "bcubed_macro_f1": _mean_f1("groups", "held_found", "held_wanted"),
@@ -575,20 +568,19 @@ def label_seconds(found: Sequence[Segment], wanted: Sequence[Segment]) -> dict[_
     edges = sorted({edge for span in (*found, *wanted) for edge in span[:2] if first <= edge <= last})
     stretches = list(pairwise(edges))
     middles = [(before + after) / 2 for before, after in stretches]
-    owners: list[list[str | None]] = [[None] * len(middles) for _side in (wanted, found)]
-    for labels, spans in zip(owners, (wanted, found), strict=True):
-        for span, places in zip(spans, owned_rows(spans, middles), strict=True):
-            for place in places:
-                labels[place] = span.label
+    labels = (
+        [None if owner is None else spans[owner].label for owner in owners_of(spans, middles)]
+        for spans in (wanted, found)
+    )
     seconds = defaultdict[_LabelPair, float](float)
-    for (before, after), theirs, ours in zip(stretches, *owners, strict=True):
+    for (before, after), theirs, ours in zip(stretches, *labels, strict=True):
         seconds[theirs, ours] += after - before
     seconds.pop((None, None), None)
     return dict(seconds)
 
 
-def owned_rows(spans: Sequence[Segment], times: Sequence[float]) -> list[list[int]]:
-    """Return for each span the positions of the sorted times that it owns: the narrowest does, and of two in turn the one that begins."""
+def owners_of(spans: Sequence[Segment], times: Sequence[float]) -> list[int | None]:
+    """Return for each of the sorted times the position of the span that owns it: the narrowest does, and of two in turn the one that begins."""
     owners: list[int | None] = [None] * len(times)
     widest_first = sorted(range(len(spans)), key=lambda place: spans[place].start - spans[place].end)
     for find_end in (bisect_right, bisect_left):  # a row at the end is its, unless another has it
@@ -596,8 +588,4 @@ def owned_rows(spans: Sequence[Segment], times: Sequence[float]) -> list[list[in
             first, last = bisect_left(times, spans[place].start), find_end(times, spans[place].end)
             last = max(last, bisect_right(times, spans[place].start))
             owners[first:last] = [place] * (last - first)
-    rows: list[list[int]] = [[] for _span in spans]
-    for row, owner in enumerate(owners):
-        if owner is not None:
-            rows[owner].append(row)
-    return rows
+    return owners

@@ -12,7 +12,7 @@ from eventabs.measures import (
     label_seconds,
     matched_spans,
     matched_times,
-    owned_rows,
+    owners_of,
 )
 
 TIMES = st.lists(st.integers(0, 30).map(float), max_size=6)
@@ -124,4 +124,4 @@ def test_a_row_belongs_to_the_narrowest_span_and_at_its_end_to_whoever_else_has_
         Segment(100, 120, "eat"),
         Segment(130, 130, "look"),
     ]
-    assert owned_rows(spans, [0, 40, 50, 60, 100, 120, 125, 130]) == [[0, 2, 3], [1], [4, 5], [7]]
+    assert owners_of(spans, [0, 40, 50, 60, 100, 120, 125, 130]) == [0, 1, 0, 0, 2, 2, None, 3]

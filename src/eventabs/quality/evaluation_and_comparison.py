@@ -244,12 +244,15 @@ def evaluate(events: Path, gold: Path) -> Evaluation:
 def _judge_user(log: UserLog, found: Groups, by_rules: Groups, labels: Labels, sums: Evaluation) -> None:
     rows, given = measures.rows_of(log), labels.by_user[log.user_id]
     if labels.of_rows:
-        wanted, judged = _of_rows(given, log, sums)
+        wanted, judged = _of_rows(given, rows, sums)
     else:  # rows in none are not judged: nothing is known of them
-        held = measures.owned_rows(given, [row.instant for row in rows])
-        sums.unused["without_rows"] += held.count([])
-        wanted = [Group(frozenset(own), span.label) for own, span in zip(held, given, strict=True) if own]
-        judged = sorted(row for own in held for row in own)
+        held = defaultdict[int, set[int]](set)
+        for place, owner in enumerate(measures.owners_of(given, [row.instant for row in rows])):
+            if owner is not None:
+                held[owner].add(place)
+        sums.unused["without_rows"] += len(given) - len(held)
+        wanted = [Group(frozenset(held[owner]), given[owner].label) for owner in sorted(held)]
+        judged = sorted(chain.from_iterable(held.values()))
     compared = sums.tally.add(found, wanted, rows, judged, rules=by_rules)
     for pair, count in compared.types().items() if labels.of_rows else ():
         sums.confusion[pair] += count
@@ -270,20 +273,19 @@ def _judge_user(log: UserLog, found: Groups, by_rules: Groups, labels: Labels, s
     sums.by_user.append(UserRow(log.user_id, len(found), len(wanted), figures, tuple(lanes)))
 
 
-def _of_rows(labels: Sequence[RowLabel], log: UserLog, sums: Evaluation) -> tuple[Groups, list[int]]:
+def _of_rows(labels: list[RowLabel], rows: list[Behavior], sums: Evaluation) -> tuple[Groups, list[int]]:
     """Return the groups that rows are labelled with, and all rows that have a label. A row is taken once."""
-    times = [row.instant for row in measures.rows_of(log)]
     by_time: defaultdict[float, list[int]] = defaultdict(list)
     lines: defaultdict[int, list[int]] = defaultdict(list)  # of several files may be alike
-    for position, (time, behavior) in enumerate(zip(times, log.behaviors, strict=True)):
-        by_time[time].append(position)
-        lines[behavior.line].append(position)
+    for position, row in enumerate(rows):
+        by_time[row.instant].append(position)
+        lines[row.line].append(position)
     waiting: dict[float | None, Iterator[int]] = {time: iter(places) for time, places in by_time.items()}
     held: defaultdict[str, set[int]] = defaultdict(set)
     first: dict[str, RowLabel] = {}
     judged = set[int]()
     for label in sorted(labels, key=lambda each: each.line):
-        named = [place for place in lines[label.line] if label.time in (None, times[place])]
+        named = [place for place in lines[label.line] if label.time in (None, rows[place].instant)]
         by_line = named if len(named) == 1 else ()
         places = chain(by_line, waiting.get(label.time, ()))
         place = next((place for place in places if place not in judged), None)
@@ -456,7 +458,7 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
         for _difference, user_id in different[:most]:
             pair = Pair.of(ours, theirs, user_id)
             days, lines = zip(*lines_of(pair.log, facts[0]), strict=True)
-            before, after = pair.groups()
+            before, after = pair.groups
             sums = Compared(after, before, range(len(lines))).agreement()
             figures = {name: figure(sums) for name, figure in measures.FIGURES.items()}
             sides = map(Side, pair.events, pair.journeys, pair.unequal())
@@ -474,7 +476,7 @@ def _counted(
         if not row or not state == row.state == "done":
             continue
         pair = Pair.of(ours, theirs, user_id)
-        before, after = pair.groups()
+        before, after = pair.groups
         rows = measures.rows_of(pair.log)
         compared = found.tally.add(after, before, rows, range(len(rows)))
         found.tally.has_journeys |= any(group.parent for group in after)
@@ -493,41 +495,37 @@ class Pair(NamedTuple):
     own: Sequence[Sequence[int]]
     events: Sequence[list[Event]]
     journeys: Sequence[list[Event]]
+    groups: Sequence[list[Group]]  # the events, of the behaviors in common
 
     @classmethod
     def of(cls, first: Ledger, second: Ledger, user_id: str) -> Self:
         """Read a user. Where the behaviors are not the same in both, `log` has all of them in order of time."""
-        logs = first.log(user_id), second.log(user_id)
-        events, journeys = zip(made_of(first, user_id), made_of(second, user_id), strict=True)
-        said = ([behavior[:_SAID] for behavior in log.behaviors] for log in logs)
-        if next(said) == next(said):
-            places = range(len(logs[0].behaviors))
-            return cls(logs[0], (places, places), events, journeys)
-        rows = [
-            list(_numbered((each.start.replace(tzinfo=None), *each[1:_SAID]) for each in log.behaviors))
-            for log in logs
-        ]
-        behaviors = dict(zip(rows[0] + rows[1], logs[0].behaviors + logs[1].behaviors, strict=True))
-        in_order = sorted(behaviors, key=lambda row: row[0][0])
-        place_of = {row: place for place, row in enumerate(in_order)}
-        merged = UserLog(user_id, tuple(behaviors[row] for row in in_order), logs[0].profile)
-        own = [[place_of[row] for row in side] for side in rows]
-        moved = [
-            [event | {"behaviors": [places[index] for index in event["behaviors"]]} for event in found]
-            for places, found in zip(own, events, strict=True)
-        ]
-        return cls(merged, own, moved, journeys)
-
-    def groups(self) -> list[list[Group]]:
-        """Return the events of both runs as groups of the behaviors in common."""
-        return list(map(measures.groups_of, self.events, self.journeys))
+        log, other = first.log(user_id), second.log(user_id)
+        events, journeys = map(list, zip(made_of(first, user_id), made_of(second, user_id), strict=True))
+        own: list[Sequence[int]] = [range(len(log.behaviors))] * 2
+        said = ([behavior[:_SAID] for behavior in each.behaviors] for each in (log, other))
+        if next(said) != next(said):
+            rows = [
+                list(_numbered((row.start.replace(tzinfo=None), *row[1:_SAID]) for row in each.behaviors))
+                for each in (log, other)
+            ]
+            behaviors = dict(zip(rows[0] + rows[1], log.behaviors + other.behaviors, strict=True))
+            in_order = sorted(behaviors, key=lambda row: row[0][0])
+            place_of = {row: place for place, row in enumerate(in_order)}
+            log = UserLog(user_id, tuple(behaviors[row] for row in in_order), log.profile)
+            own = [[place_of[row] for row in side] for side in rows]
+            events = [
+                [event | {"behaviors": [places[index] for index in event["behaviors"]]} for event in found]
+                for places, found in zip(own, events, strict=True)
+            ]
+        return cls(log, own, events, journeys, list(map(measures.groups_of, events, journeys)))
 
     def unequal(self) -> list[list[int]]:
         """Return the positions of events without an equal one: the same labels, behaviors, and kind of journey, if in one."""
         # without what may differ between equal ones: the id of a journey, and doubt
         sides = [
             list(_numbered(each._replace(parent="in one" if each.parent else "", sure=True) for each in side))
-            for side in self.groups()
+            for side in self.groups
         ]
         both = set(sides[0]).intersection(sides[1])
         return [[place for place, each in enumerate(side) if each not in both] for side in sides]

@@ -203,7 +203,7 @@ def _items(ledger: Ledger, audit: Ledger | None, log: UserLog, made: store.Made)
     if audit and (row := store.user_row(audit, user_id)) and (row.state, audit.log(user_id)) == ("done", log):
         pair = Pair.of(ledger, audit, user_id)
         moved.update(pair.unequal()[0])
-        before, after = map(wholes_of, pair.groups())
+        before, after = map(wholes_of, pair.groups)
         stays = {theirs for _ours, theirs in Compared(after, before, range(len(pair.log.behaviors))).pairs()}
         lost = {group.parent for place, group in enumerate(before) if place not in stays}
     unsure = {event["journey"] for event in events if not event["sure"]}
