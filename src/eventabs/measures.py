@@ -404,18 +404,20 @@ class Tally:
         self.has_journeys = False
         # users by the share of their rows, and of their wanted journeys, that the other grouping has too
         self.kept = {"rows": Counter[float](), "journeys": Counter[float]()}
+        self.types = Counter[tuple[str, str]]()  # rows by the types of their groups, wanted and found
         # by kind: `groups`, `wholes` (each journey as one group), and what else is counted; baselines are of the first users
         self.found = defaultdict[str, list[Counter[str]]](list)
         self._baselines = defaultdict[str, defaultdict[str | int, Counter[str]]](lambda: defaultdict(Counter))
 
     def add(
         self, found: Groups, wanted: Groups, rows: Sequence[Behavior], judged: Sequence[int], **others: Groups
-    ) -> Compared:
-        """Count a user; `others` are further baselines by name."""
+    ) -> Sums:
+        """Count a user, and return the sums of its groups; `others` are further baselines by name."""
         self.has_journeys |= any(group.parent for group in wanted)
         compared, wholes = Compared(found, wanted, judged), wholes_of(wanted)
-        whole = Compared(wholes_of(found), wholes, judged).agreement()
-        self.count("groups", compared.agreement())
+        mine, whole = compared.agreement(), Compared(wholes_of(found), wholes, judged).agreement()
+        self.types.update(compared.types())
+        self.count("groups", mine)
         self.count("wholes", whole)
         alike: dict[object, tuple[Sums, Sums]] = {}  # most pauses part the rows of a user alike
         for name, groups in (baselines(rows, judged) | others).items() if self.users < GROUPS else ():
@@ -429,7 +431,7 @@ class Tally:
             if whole[of]:
                 self.kept[name][int(_STEPS * whole[part] / whole[of]) / _STEPS] += 1
         self.users += 1
-        return compared
+        return mine
 
     def count(self, kind: str, sums: Sums, baseline: str | int = "") -> None:
         """Count the sums of a user, or of a baseline: its name, or the minutes of a pause."""

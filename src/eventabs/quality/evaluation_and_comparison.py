@@ -108,11 +108,8 @@ def _row_label(path: Path, number: int, found: Mapping[str, str]) -> RowLabel:
             "{path}, row {row}: {line} is no line; write the number of the row's line in the input file"
         )
         raise InputError(message.format(path=path, row=number, line=line))
-    return RowLabel(
-        _seconds(path, number, found["time"]) if found["time"] else None,
-        int(line or 0),
-        *(found[role] for role in ("group", "label", "parent", "kind", "goal")),
-    )
+    time = _seconds(path, number, found["time"]) if found["time"] else None
+    return RowLabel(time, int(line or 0), *(found[role] for role in RowLabel._fields[2:]))
 
 
 def _span(path: Path, number: int, found: Mapping[str, str]) -> Segment:
@@ -253,12 +250,9 @@ def _judge_user(log: UserLog, found: Groups, by_rules: Groups, labels: Labels, s
         sums.unused["without_rows"] += len(given) - len(held)
         wanted = [Group(frozenset(held[owner]), given[owner].label) for owner in sorted(held)]
         judged = sorted(chain.from_iterable(held.values()))
-    compared = sums.tally.add(found, wanted, rows, judged, rules=by_rules)
-    for pair, count in compared.types().items() if labels.of_rows else ():
-        sums.confusion[pair] += count
+    mine = sums.tally.add(found, wanted, rows, judged, rules=by_rules)
     sums.shapes["events"].update(measures.shape_of(found, rows, judged))
     sums.shapes["labels"].update(measures.shape_of(wanted, rows, judged))
-    mine = compared.agreement()
     figures = {name: figure(mine) for name, figure in measures.FIGURES.items()}
     lanes = [_lane(wanted, rows), _lane(found, rows)]
     if not labels.of_rows:
@@ -346,6 +340,7 @@ def _lane(groups: Iterable[Group], rows: Sequence[Behavior]) -> list[Segment]:
 
 
 def _make_figures(sums: Evaluation) -> None:
+    sums.confusion |= sums.tally.types if sums.unit == "rows" else {}
     types = {found for _label, found in sums.confusion} - {""}
     labelled = [(label in types, amount) for (label, _found), amount in sums.confusion.items() if label]
     typed = sum(amount for is_type, amount in labelled if is_type)
@@ -440,9 +435,7 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
             same_input=read[0] == read[1],
             settings=[{"key": key, "a": a, "b": b} for key, a, b in changes],
         )
-        types = Counter[tuple[str, str]]()
-        # of 0 it would count nobody
-        different = heapq.nlargest(max(1, most), _counted(found, types, ours, theirs))
+        different = heapq.nlargest(max(1, most), _counted(found, ours, theirs))  # of 0 it would count nobody
         found.users = found.tally.users
         if not found.users:
             message = _("no user of {first} is in {second}; name two runs of the same export")
@@ -453,8 +446,9 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
             raise UsageError(message.format(first=first, second=second, shared=found.shared_users))
         found.scores = found.tally.scores(_FIGURES)
         found.kept = {name: measures.mean_of(shares) for name, shares in found.tally.kept.items() if shares}
-        most_first = sorted(types.items(), key=lambda pair: (-pair[1], pair[0]))
-        found.types = [{"a": a, "b": b, "behaviors": count} for (a, b), count in most_first[:50]]
+        moved = [each for each in found.tally.types.items() if all(each[0]) and each[0][0] != each[0][1]]
+        moved.sort(key=lambda each: (-each[1], each[0]))
+        found.types = [{"a": a, "b": b, "behaviors": rows} for (a, b), rows in moved[:50]]
         for _difference, user_id in different[:most]:
             pair = Pair.of(ours, theirs, user_id)
             days, lines = zip(*lines_of(pair.log, facts[0]), strict=True)
@@ -466,9 +460,7 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
     return found
 
 
-def _counted(
-    found: Comparison, types: Counter[tuple[str, str]], ours: Ledger, theirs: Ledger
-) -> Iterator[tuple[float, str]]:
+def _counted(found: Comparison, ours: Ledger, theirs: Ledger) -> Iterator[tuple[float, str]]:
     """Count the users; yield whose events differ, behind the share of them that do, times how many these are."""
     for user_id, state in store.states_by_user(ours):
         row = store.user_row(theirs, user_id)
@@ -478,10 +470,9 @@ def _counted(
         pair = Pair.of(ours, theirs, user_id)
         before, after = pair.groups
         rows = measures.rows_of(pair.log)
-        compared = found.tally.add(after, before, rows, range(len(rows)))
+        found.tally.add(after, before, rows, range(len(rows)))
         found.tally.has_journeys |= any(group.parent for group in after)
         found.other_rows += pair.own[0] != pair.own[1]
-        types.update({(a, b): count for (a, b), count in compared.types().items() if a and b and a != b})
         found.a.shape.update(measures.shape_of(before, rows, pair.own[0]))
         found.b.shape.update(measures.shape_of(after, rows, pair.own[1]))
         if unequal := sum(map(len, pair.unequal())):
