@@ -69,11 +69,9 @@ def plan_audit(
     if (path / "ledger.sqlite").exists():
         with Ledger.watch(path / "ledger.sqlite") as ledger:
             arm = Arm(path, ledger.meta()["settings"]["budget"]["max_users"])
-        if wanted not in (None, arm.users):
-            message = _(
-                "the audit in {path} asks about {known} users a prompt; name another folder with --out"
-            )
-            raise UsageError(message.format(path=path, known=arm.users))
+    if wanted and wanted != arm.users:
+        message = _("the audit in {path} asks about {known} users a prompt; name another folder with --out")
+        raise UsageError(message.format(path=path, known=arm.users))
     users, order = drawn(done, max(1, round(share * len(done))), seed), f"audit {seed}"
     return _plan(source, invocation, [arm], users, of=len(done), order=order, confirmed=confirmed)
 
@@ -223,18 +221,16 @@ class Calibration(NamedTuple):
 
 def calibration_of(plan: AskingPlan) -> Calibration:
     """Judge the sizes by what their runs have brought by now: in order, so that all together err no oftener than one bound."""
-    references = [_answers(arm) for arm in plan.arms[:_REFERENCES]]
-    users = references[0].keys() & references[1].keys()
-    own = {user: _kept(references[0][user], references[1][user]) for user in users}
+    alone = [_answers(arm) for arm in plan.arms[:_REFERENCES]]
+    users = alone[0].keys() & alone[1].keys()
+    own = {user: _kept(alone[0][user], alone[1][user]) for user in users}
     found: list[ArmFacts] = []
     best = None
     for number, arm in enumerate(plan.arms):
         facts, shares = _facts_of(arm), own
         if number >= _REFERENCES:
             answers = _answers(arm)
-            shares = {
-                user: sum(_kept(answers.get(user), each[user]) for each in references) / 2 for user in users
-            }
+            shares = {user: fmean(_kept(answers.get(user), each[user]) for each in alone) for user in users}
             # shares are rounded down to a thousandth
             above = Counter(math.floor(1_000 * (shares[user] - own[user])) / 1_000 for user in users)
             low = mean_of(above, -1.0).low
