@@ -209,14 +209,9 @@ def _items(ledger: Ledger, audit: Ledger | None, log: UserLog, made: store.Made)
     unsure = {event["journey"] for event in events if not event["sure"]}
 
     def item(kind: str, found: Mapping[str, Any], **doubts: bool) -> SampledEvent:
-        return SampledEvent(
-            item=kind,
-            user_id=user_id,
-            **{name: str(found[name]) for name in ("type", "category", "start", "end", "summary")},
-            behaviors=tuple(found["behaviors"]),
-            drawn=False,
-            doubts=tuple(name for name in _WEIGHT if doubts.get(name)),
-        )
+        texts = {name: str(found[name]) for name in ("type", "category", "start", "end", "summary")}
+        behaviors, doubted = tuple(found["behaviors"]), tuple(name for name in _WEIGHT if doubts.get(name))
+        return SampledEvent(kind, user_id, **texts, behaviors=behaviors, drawn=False, doubts=doubted)
 
     for place, event in enumerate(events):
         yield item("E", event, moved=place in moved, unsure=not event["sure"])
@@ -242,13 +237,11 @@ def _sheet(directory: RunDirectory, ledger: Ledger, review: Review) -> Sheet:
         sheet.offsets.update(log.offsets)
         sheet.profiles[user_id] = " ".join(value for _column, value in log.profile)
         owners = {
-            index: (event["type"], position)
+            row: (event["type"], position)
             for position, event in enumerate(store.made_of(ledger, user_id).events)
-            for index in event["behaviors"]
+            for row in event["behaviors"]
         }
-        own = [
-            (index, *line, *owners.get(index, ("", -1))) for index, line in enumerate(lines_of(log, facts))
-        ]
+        own = [(row, *line, *owners.get(row, ("", -1))) for row, line in enumerate(lines_of(log, facts))]
         for item in items:
             if isinstance(item, SampledDay):
                 shown = own[item.first : item.last + 1]
@@ -356,13 +349,11 @@ def read_review(named: Path, files: Sequence[Path]) -> tuple[Review, dict[str, A
     directory = RunDirectory.find(named)
     read = [read_verdicts(directory, path) for path in files]
     first, second = read[0], read[-1]  # the same where there is one
-    review = first.review
-    if second.review.id != review.id:
+    review, other = first.review.id, second.review.id
+    if other != review:
         message = _("{second} is of review {other}, {first} of {review}; two reviewers judge the same one")
-        raise UsageError(
-            message.format(second=second.path, other=second.review.id, first=first.path, review=review.id)
-        )
-    return review, {
+        raise UsageError(message.format(second=second.path, other=other, first=first.path, review=review))
+    return first.review, {
         "out": str(directory.path),
         "reviewers": list(map(_reviewer, read)),
         "agreement": _agreement(first, second) if len(read) > 1 else None,
@@ -386,25 +377,20 @@ def _agreement(first: Verdicts, second: Verdicts) -> dict[str, Any]:
 
 def _reviewer(read: Verdicts) -> dict[str, Any]:
     """Return what one person says of the random sample of events, that of journeys, and of the doubtful."""
-    drawn = [event for event in read.review.events if event.drawn]
-    events = [event for event in drawn if event.item.startswith("E")]
-    reached = _reached(events, read)
+    events, reached = read.review.events, _reached("E", read)
     types = Counter(event.type for event in reached)
-    journeys = _reached([event for event in drawn if event.item.startswith("J")], read)
-    chosen = (event for event in read.review.events if event.doubts and not event.drawn)
-    doubtful = [event for event in chosen if event.item in read.events]
-    confused = Counter(
-        (event.type, read.types[event.item]) for event in read.review.events if event.item in read.types
-    )
+    doubtful = [each for each in events if each.doubts and not each.drawn and each.item in read.events]
+    confused = Counter((each.type, read.types[each.item]) for each in events if each.item in read.types)
     meaningless = {"precision": None, "at_least": None}
     return {
         "file": str(read.path),
         # types that are as frequent in the sample, and not in the run, say nothing of all events
         **(_judged(reached, read) | (meaningless if read.review.by else {})),
-        "journeys": _judged(journeys, read),
+        "journeys": _judged(_reached("J", read), read),
         # a choice, not a sample: there is no figure of the others
         "doubtful": _judged(doubtful, read) | meaningless,
-        "left": len(events) - len(reached),  # after the last one with a verdict
+        # after the last one with a verdict
+        "left": sum(each.drawn and each.item.startswith("E") for each in events) - len(reached),
         "renamed": read.renamed,
         "by_type": [
             {"type": name, **_judged((event for event in reached if event.type == name), read)}
@@ -417,10 +403,12 @@ def _reviewer(read: Verdicts) -> dict[str, Any]:
     }
 
 
-def _reached(events: Sequence[SampledEvent], read: Verdicts) -> Sequence[SampledEvent]:
-    """Return those up to the last with a verdict: in random order, a random sample too."""
-    judged = [place for place, event in enumerate(events) if event.item in read.events]
-    return events[: judged[-1] + 1] if judged else ()
+def _reached(kind: str, read: Verdicts) -> list[SampledEvent]:
+    """Return what was drawn of a kind, up to the last with a verdict: in random order, a random sample too."""
+    drawn = [event for event in read.review.events if event.drawn and event.item.startswith(kind)]
+    while drawn and drawn[-1].item not in read.events:
+        drawn.pop()
+    return drawn
 
 
 def _judged(events: Iterable[SampledEvent], read: Verdicts) -> dict[str, float | None]:
