@@ -65,15 +65,11 @@ def score_tables(scores: Mapping[str, Mapping[str, Score]]) -> Iterator[Table]:
     }
     for kind, title in titles.items():
         found = {names[key]: score for key, score in scores.get(kind, {}).items() if key in names}
-        figures = [
-            (
-                name,
-                decimals(score.value),
-                "" if score.low is None else f"{score.low:.3f} – {score.high:.3f}",
-                "" if score.skill is None else f"{score.skill:+.3f}",
-            )
-            for name, score in found.items()
-        ]
+        figures = []
+        for name, score in found.items():
+            bounds = "" if score.low is None else f"{score.low:.3f} – {score.high:.3f}"
+            skill = "" if score.skill is None else f"{score.skill:+.3f}"
+            figures.append((name, decimals(score.value), bounds, skill))
         yield Table(title, ("", _("value"), _("95 % interval"), _("skill")), figures)
         with_any = {key for score in found.values() for key in score.baselines}
         reached = [key for key in baselines if key in with_any]
@@ -185,11 +181,9 @@ def render_evaluation_page(evaluation: Evaluation) -> str:
 
 def _evaluation_notes(evaluation: Evaluation) -> Iterator[str]:
     rows = evaluation.by_user
-    yield _("{users}, {events} against {labels} labels").format(
-        users=messages.users(len(rows)),
-        events=messages.events(sum(row.events for row in rows)),
-        labels=count(sum(row.labels for row in rows)),
-    )
+    users, events = messages.users(len(rows)), messages.events(sum(row.events for row in rows))
+    labels = count(sum(row.labels for row in rows))
+    yield _("{users}, {events} against {labels} labels").format(users=users, events=events, labels=labels)
     if sums := evaluation.totals.get("groups"):
         template = _(
             "{whole} of {wanted} labelled groups are found whole, {exact} exactly; {false} of {events} match none"
@@ -366,17 +360,14 @@ _LEAST_MOVED: Final = 0.05  # percent, that are shown
 def _run_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     """Yield each figure: its name, what it is in A and in B, and by what share B is above A or below."""
     both = comparison.a, comparison.b
-    endpoints, paid = [each.run.endpoint for each in both], [each.run.paid for each in both]
     for (name, before, written, always), (_name, after, *_same) in zip(*map(_figures, both), strict=True):
         if always or before or after:
             shown = ("-" if value is None else written(value) for value in (before, after))
             yield name, *shown, _change(before, after)
-    if any(each.model for each in endpoints):
-        costs = (
-            "-" if cost is None else money(cost, each.currency)
-            for cost, each in zip(paid, endpoints, strict=True)
-        )
-        yield _("cost"), *costs, _change(*paid) if endpoints[0].currency == endpoints[1].currency else ""
+    a, b = (each.run for each in both)
+    if a.endpoint.model or b.endpoint.model:
+        costs = ("-" if run.paid is None else money(run.paid, run.endpoint.currency) for run in (a, b))
+        yield _("cost"), *costs, _change(a.paid, b.paid) if a.endpoint.currency == b.endpoint.currency else ""
 
 
 def _change(before: float | None, after: float | None) -> str:
@@ -496,12 +487,9 @@ def _told(side: Side, usual: str) -> dict[int, tuple[str, str, bool]]:
 
 def announcement(plan: AskingPlan) -> str:
     """Say in one line what is going to be asked, and what it takes."""
-    facts = [
-        ngettext("{count} call", "{count} calls", plan.calls),
-        _("about {prompt} tokens in and {completion} out").format(
-            prompt=count(plan.prompt_tokens), completion=count(plan.completion_tokens)
-        ),
-    ]
+    prompt, completion = count(plan.prompt_tokens), count(plan.completion_tokens)
+    tokens = _("about {prompt} tokens in and {completion} out").format(prompt=prompt, completion=completion)
+    facts = [ngettext("{count} call", "{count} calls", plan.calls), tokens]
     if plan.endpoint.model and plan.cost is not None:
         facts.append(_("about {cost}").format(cost=money(plan.cost, plan.endpoint.currency)))
     return _("{users} of {all} asked again, at most {sizes} a prompt, by {model}: {facts}").format(
@@ -519,19 +507,13 @@ def render_calibration(console: Console, calibration: Calibration) -> None:
     """Print what each size brought, and the lines of the config file that set the recommended one."""
     plan, best = calibration.plan, calibration.recommended
     columns = (_("users a prompt"), _("rows a call"), _("done"), _("calls"), _("tokens"), _("cost"))
-    rows = [
-        (
-            facts.arm.path.name,
-            facts.rows,
-            messages.share(facts.counts.done, facts.counts.users),
-            facts.counts.calls,
-            facts.counts.prompt_tokens + facts.counts.completion_tokens,
-            "-" if facts.cost is None else money(facts.cost, plan.endpoint.currency),
-            facts.kept,
-            facts.lacks,
-        )
-        for facts in calibration.arms
-    ]
+    rows = []
+    for facts in calibration.arms:
+        counts, done = facts.counts, messages.share(facts.counts.done, facts.counts.users)
+        tokens = counts.prompt_tokens + counts.completion_tokens
+        cost = "-" if facts.cost is None else money(facts.cost, plan.endpoint.currency)
+        size = facts.arm.path.name
+        rows.append((size, facts.rows, done, counts.calls, tokens, cost, facts.kept, facts.lacks))
     template = _(
         "Allowed: {margin}, below what two answers with one user a prompt have in common, as one exact bound for all sizes"
     )
@@ -545,9 +527,7 @@ def render_calibration(console: Console, calibration: Calibration) -> None:
         for section, values in calibration.changes.items():
             notes += (f"[{section}]", *(f"{key} = {value}" for key, value in values.items()))
         if best.arm.users == 1:
-            notes.append(
-                _("No more users a prompt are shown to be within it; more users would tell (--users)")
-            )
+            notes += [_("No more users a prompt are shown to be within it; more users would tell (--users)")]
     print_tables(console, [Table("", (*columns, _("as one user a prompt"), _("lacks at most")), rows)], notes)
 
 

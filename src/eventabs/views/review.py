@@ -89,10 +89,8 @@ def _item(item: SampledEvent | SampledDay, sheet: Sheet) -> dict[str, Any]:
     }
     if isinstance(item, SampledDay):
         return told | {"day": item.day}
-    texts = picked("type start end summary", item) | {
-        "category": messages.category(item.category),
-        "when": _when(item.start, item.end),
-    }
+    made = {"category": messages.category(item.category), "when": _when(item.start, item.end)}
+    texts = picked("type start end summary", item) | made
     return told | {name: shown(text) for name, text in texts.items()} | picked("behaviors doubts", item)
 
 
@@ -140,15 +138,10 @@ def _tables(result: Mapping[str, Any]) -> Iterator[Table]:
         yield Table(title, (_("Type"), _("meant"), _("events")), meant[:10])
     said = {"right": _("right"), "type": _("wrong type"), "span": _("wrong span"), "none": _("nothing there")}
     names = _("event"), _("first"), _("second")
-    differ = [
-        (
-            each["item"],
-            f"{each['user_id']} {_when(each['start'], each['end'])} {each['type']}",
-            said[each["first"]],
-            said[each["second"]],
-        )
-        for each in (result["agreement"] or {"differ": ()})["differ"][:10]
-    ]
+    differ = []
+    for each in (result["agreement"] or {"differ": ()})["differ"][:10]:
+        event = f"{each['user_id']} {_when(each['start'], each['end'])} {each['type']}"
+        differ.append((each["item"], event, said[each["first"]], said[each["second"]]))
     yield Table(_("The two differ"), ("", *names), differ, words=names)
 
 
