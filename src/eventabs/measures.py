@@ -333,10 +333,9 @@ JOURNEY_FIGURES: Final[Figures] = {
 }
 
 
-def added(users: Iterable[Sums]) -> Sums:
+def added(users: Sequence[Sums]) -> Sums:
     """Add up the sums of users."""
-    every = list(users)
-    return {name: fsum(sums[name] for sums in every) for name in every[0]} if every else {}
+    return {name: fsum(sums[name] for sums in users) for name in users[0]} if users else {}
 
 
 # What a program that knows nothing scores.
@@ -437,16 +436,15 @@ class Tally:
         """Count the sums of a user, or of a baseline: its name, or the minutes of a pause."""
         if baseline:
             self._baselines[kind][baseline].update(sums)
-        elif len(self.found[kind]) < GROUPS:
-            self.found[kind].append(Counter(sums))
         else:
-            self.found[kind].append(self.found[kind].pop(0))
-            self.found[kind][-1].update(sums)
+            users = self.found[kind]
+            users.append(users.pop(0) if len(users) == GROUPS else Counter())
+            users[-1].update(sums)
 
-    def scores(self, figures: Mapping[str, Figures]) -> dict[str, dict[str, Score]]:
-        """Return figures by kind; `journeys` are a kind of figures of the wholes, and these are left out where there are none."""
+    def scores(self, **figures: Figures) -> dict[str, dict[str, Score]]:
+        """Return figures by kind, and those of journeys, which are of the wholes; both are left out where there are no journeys."""
         scores = {}
-        for kind, wanted in figures.items():
+        for kind, wanted in {**figures, "journeys": JOURNEY_FIGURES}.items():
             counted = "wholes" if kind == "journeys" else kind
             if self.found[counted] and (counted != "wholes" or self.has_journeys):
                 scores[kind] = scores_of(self.found[counted], wanted, self._baselines[counted])

@@ -347,8 +347,7 @@ def _make_figures(sums: Evaluation) -> None:
     are_types = sums.unit == "minutes" or 2 * typed >= sum(amount for _is_type, amount in labelled) > 0
     of_rows = {name: figure for name, figure in measures.FIGURES.items() if name != "same_type"}
     groups = measures.FIGURES if are_types else of_rows
-    own = {"groups": groups, "wholes": of_rows, "spans": measures.SPAN_FIGURES}
-    sums.scores = sums.tally.scores(_FIGURES | own)
+    sums.scores = sums.tally.scores(groups=groups, wholes=of_rows, spans=measures.SPAN_FIGURES)
     sums.totals = {kind: measures.added(users) for kind, users in sums.tally.found.items() if kind != "spans"}
     sums.unused = +sums.unused  # without what is 0
     sums.by_user.sort(key=lambda row: (row.worth, row.user_id))
@@ -364,11 +363,6 @@ def _make_figures(sums: Evaluation) -> None:
 
 
 _SETTINGS: Final = "SELECT count(DISTINCT settings_fingerprint) FROM calls"
-_FIGURES: Final = {
-    "groups": measures.FIGURES,
-    "wholes": measures.FIGURES,
-    "journeys": measures.JOURNEY_FIGURES,
-}
 _SAID: Final = 4  # fields of a behavior: when it was, what, where
 
 Event = dict[str, Any]
@@ -444,7 +438,7 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
                     "no user is done in both runs yet; {shared} are in both: go on with eventabs resume"
                 )
             raise UsageError(message.format(first=first, second=second, shared=found.shared_users))
-        found.scores = found.tally.scores(_FIGURES)
+        found.scores = found.tally.scores(groups=measures.FIGURES, wholes=measures.FIGURES)
         found.kept = {name: measures.mean_of(shares) for name, shares in found.tally.kept.items() if shares}
         moved = [each for each in found.tally.types.items() if all(each[0]) and each[0][0] != each[0][1]]
         moved.sort(key=lambda each: (-each[1], each[0]))
