@@ -34,7 +34,7 @@ def source(columns: Sequence[str], named: Mapping[str, str] = {}) -> Any:  # noq
 def required_of(columns: Sequence[str], named: Mapping[str, str] = {}) -> dict[str, str]:
     found = profiles(Inventory(columns), (), None)
     refuse_absent_columns(source(columns, named))
-    return required(source(columns, named), choose(found, named), found)
+    return required(source(columns, named), choose(found, named))
 
 
 def refused(columns: Sequence[str], named: Mapping[str, str] = {}) -> str:

@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 import duckdb
 
 from eventabs.ingest.column_names import ACTION_WORDS, NOBODY, fit
-from eventabs.ingest.columns_by_their_values import Profile, value_of
-from eventabs.ingest.formats.base import Format, InputFile, SampledRow
+from eventabs.ingest.columns_by_their_values import value_of
+from eventabs.ingest.formats.base import InputFile, SampledRow
 from eventabs.ingest.normal_form import quoted
 from eventabs.ingest.roles_and_known_schemas import Reading
-from eventabs.ingest.roles_of_columns import BEHIND, JOINED, NO_COLUMN, Choice, input_table, warning
+from eventabs.ingest.roles_of_columns import BEHIND, JOINED, NO_COLUMN, input_table, warning
 from eventabs.ingest.sort_and_pair import DUPLICATE, RowCounts
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import Behavior, ColumnsFound, InputWarning
@@ -37,26 +37,6 @@ _WORDS: Final = re.compile(r"(?=.*(?:[\u4e00-\u9fff]{2}|[^\W\d_]{2} [^\W_]))[^/\
 _FEW_ROWS: Final = 0.05  # of the rows: a column with fewer different values, as cities, says little of each
 
 
-class MappedFile(NamedTuple):
-    """A file, and how it is read. `name`: as it is shown; `user`: whose it is by its name, "" if a column says it.
-
-    `profiles` of its columns and the `choice` among them, nothing where a schema says what they are.
-    """
-
-    name: str
-    source: Format
-    reading: Reading
-    user: str = ""
-    profiles: Sequence[Profile] = ()
-    choice: Choice = Choice({}, {}, {})
-
-    def with_marker(self, markers: Collection[str]) -> "MappedFile":
-        """Return the file with the first of its columns that may be the marker, and is one of `markers`, as that."""
-        column = next((each for each in self.choice.markers if each in markers), "")
-        roles = {**self.reading.roles, "marker": column}
-        return self._replace(reading=Reading(self.source, roles)) if column else self
-
-
 class Totals(NamedTuple):
     """Sums over the readable rows. `hours`: rows by hour of the day, without those exactly at midnight."""
 
@@ -72,7 +52,7 @@ class Totals(NamedTuple):
     usual_item: str = ""
 
 
-def _implausible(file: MappedFile, roles: Collection[str], words: str) -> Iterator[InputWarning]:
+def _implausible(file: Reading, roles: Collection[str], words: str) -> Iterator[InputWarning]:
     """Say what looks wrong. `roles` are those that a column plays; `words`: a column without one that says what was done, "" for none."""
     connection, zone = file.source.file.connection, file.source.file.settings.timezone
     verbs = ", ".join(map(quoted, ACTION_WORDS))
@@ -119,7 +99,7 @@ def _implausible(file: MappedFile, roles: Collection[str], words: str) -> Iterat
         yield warning("long_pairs", message, "marker", NO_COLUMN, count=long)
 
 
-def _lines(file: MappedFile, totals: Totals, roles: Collection[str], words: str) -> Iterator[InputWarning]:
+def _lines(file: Reading, totals: Totals, roles: Collection[str], words: str) -> Iterator[InputWarning]:
     """Look for lines that all say the same, or are a bare verb."""
     if not sum(totals.hours):
         message = _(
@@ -133,8 +113,8 @@ def _lines(file: MappedFile, totals: Totals, roles: Collection[str], words: str)
         share = _percent(totals.with_usual_action / totals.rows)
         yield warning("one_action", message, "action", share=share, action=totals.usual_action)
     role, name = "item" if "text" in roles or not words else "text", words or "..."
-    left = _("; ") + _("columns without a role: {columns}") if file.reading.unused and not words else ""
-    columns = ", ".join(file.reading.unused[:_LISTED])
+    left = _("; ") + _("columns without a role: {columns}") if file.unused and not words else ""
+    columns = ", ".join(file.unused[:_LISTED])
     # the export's own words may say all (`login:`), unless another column has more
     counts_all = words or totals.without_object > _NEARLY_ALL * totals.rows
     bare = totals.without_object if counts_all else totals.bare_verbs
@@ -279,24 +259,24 @@ class Description:
         return tuple(dict.fromkeys(each.schema for each in self.mappings if each.schema))
 
 
-def describe(files: Sequence[MappedFile], warnings: Iterable[InputWarning]) -> Description:
+def describe(files: Sequence[Reading], warnings: Iterable[InputWarning]) -> Description:
     """Describe files that have been read, beside the `warnings` about their columns."""
-    alike: dict[tuple[object, ...], list[MappedFile]] = {}  # files with the same roles
+    alike: dict[tuple[object, ...], list[Reading]] = {}  # files with the same roles
     for each in files:
-        alike.setdefault((each.reading.schema.name, *each.reading.roles.items()), []).append(each)
+        alike.setdefault((each.schema.name, *each.roles.items()), []).append(each)
     samples = [tuple(same[0].source.sample()) for same in alike.values()]
     mappings = tuple(
         ColumnsFound(
             files=tuple(each.name for each in same),
-            columns=same[0].reading.roles,
+            columns=same[0].roles,
             # what holds for all rows has no place
             filled={
                 role: sum(not places or any(value_of(row, place) for place in places) for row in rows)
-                for role, places in same[0].reading.places.items()
+                for role, places in same[0].places.items()
             },
             sampled=len(rows),
-            unused=same[0].reading.unused,
-            schema=same[0].reading.schema.name,
+            unused=same[0].unused,
+            schema=same[0].schema.name,
         )
         for same, rows in zip(alike.values(), samples, strict=True)
     )
@@ -304,11 +284,11 @@ def describe(files: Sequence[MappedFile], warnings: Iterable[InputWarning]) -> D
     # of a known tool, which column says what was done is no question
     played = {role for each in mappings for role in each.columns if role != "action" or not each.schema}
     # the column or path without a role that says in words what was done, and not who it was
-    users = {value_of(row, place) for place in first.reading.places.get("user", ()) for row in sample}
-    used = {str(place) for places in first.reading.places.values() for place in places}
+    users = {value_of(row, place) for place in first.places.get("user", ()) for row in sample}
+    used = {str(place) for places in first.places.values() for place in places}
     in_words = [
         each
-        for each in first.profiles
+        for each in first.choice.profiles
         if each.column not in used
         and each.distinct > max(len(users), _FEW_ROWS * len(each.values))
         and each.share(_WORDS) >= _NEARLY_ALL
@@ -339,9 +319,9 @@ def broken_texts(files: Iterable[tuple[str, InputFile]]) -> Iterator[InputWarnin
             yield warning("broken_texts", message, count=count, line=file.content.line_not_utf8, **values)
 
 
-def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[InputWarning]:
+def _left_inside(file: Reading, sample: Sequence[SampledRow]) -> Iterator[InputWarning]:
     """Look for rows inside a row, an object behind a text, and what people did before a login."""
-    source, roles, places = file.source, file.reading.roles, file.reading.places
+    source, roles, places = file.source, file.roles, file.places
     if source.unwrapped:
         message = _("{path} holds one object; its list {column} is read as the rows")
         yield warning("unwrapped", message, path=file.name, column=source.unwrapped)
@@ -364,7 +344,7 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
         if leaf.steps and not isinstance(leaf.steps[0], str)  # beside other rows only with a time
         if len(sample) == 1 or fit(leaf.names[-1], "time") > _NAMED
     ]
-    if lists and not file.reading.schema.name:
+    if lists and not file.schema.name:
         message = _("the column {column} holds lists; if their records are the rows: {setting}")
         key = json.dumps(lists[0], ensure_ascii=False)
         lines = shlex.join(["jq", "-c", f"..|select(.{key}?)|del(.{key})+.{key}[]", file.name])
@@ -372,7 +352,7 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
     held = {role: [value_of(row, place[0]) for row in sample] for role, place in places.items() if place}
     things = Counter(held["item"] if {"text", "item"} <= held.keys() and "action" not in roles else ())
     hidden = len(things - Counter({"": len(sample)})) > 1 and things.total() - things[""]
-    if hidden > _MANY * len(sample) and not file.reading.schema.name:
+    if hidden > _MANY * len(sample) and not file.schema.name:
         message = _(
             "the column {column} reaches no line, since {text} says what was done; to take it instead: {setting}"
         )
@@ -390,13 +370,11 @@ def _left_inside(file: MappedFile, sample: Sequence[SampledRow]) -> Iterator[Inp
         yield from [warning("anonymous_rows", message, "user", joined, **values)] if count else []
 
 
-def _short_on_days(file: MappedFile) -> Iterator[InputWarning]:
+def _short_on_days(file: Reading) -> Iterator[InputWarning]:
     """Look for times that are days, with durations of seconds because neither a name nor the settings say their unit."""
-    roles, found = file.reading.roles, {each.column: each for each in file.profiles}
+    roles, found = file.roles, {each.column: each for each in file.choice.profiles}
     day, lasting = (found.get(roles.get(role, "")) for role in ("time", "duration"))
-    is_told = (
-        "date" in roles or file.reading.unit or "duration_unit" in file.source.file.settings.model_fields_set
-    )
+    is_told = "date" in roles or file.unit or "duration_unit" in file.source.file.settings.model_fields_set
     values = lasting.values if day and lasting and day.kind == "day" and not is_told else ()
     numbers = [float(value) for value in values if re.fullmatch(r"\d{1,4}(?:\.\d+)?", value)]
     if len(numbers) >= _LEAST and 0 < (longest := max(numbers)) <= 60 * _HOURS:  # minutes of a day
@@ -407,7 +385,7 @@ def _short_on_days(file: MappedFile) -> Iterator[InputWarning]:
         yield warning("seconds_of_days", message, longest=longest, setting=f"[input] duration_unit = {unit}")
 
 
-def left_out_rows(files: Sequence[MappedFile], rows: RowCounts) -> Iterator[InputWarning]:
+def left_out_rows(files: Sequence[Reading], rows: RowCounts) -> Iterator[InputWarning]:
     """Say what is read as no behavior, with the setting that reads it, where many begins and ends have no partner, and that the rows of a tool are one person's."""
     if rows.unpaired > _FEW_ROWS * (rows.paired_ends + rows.unpaired) and rows.paired_ends:
         message = _(
@@ -415,7 +393,7 @@ def left_out_rows(files: Sequence[MappedFile], rows: RowCounts) -> Iterator[Inpu
         )
         yield warning("unpaired", message, "marker", NO_COLUMN, count=rows.unpaired, pairs=rows.paired_ends)
     counts = rows.left_out
-    schemas = {each.reading.schema.name: each.reading for each in files if each.reading.schema.name}
+    schemas = {each.schema.name: each for each in files if each.schema.name}
     if counts:
         names = ", ".join(f"{action} {rows:,}" for action, rows in [*counts.items()][:_LISTED])
         message = _(
@@ -435,7 +413,7 @@ def left_out_rows(files: Sequence[MappedFile], rows: RowCounts) -> Iterator[Inpu
             yield warning("one_person", message, schema=name, user=reading.schema.one_user)
 
 
-def _read_rows(file: MappedFile, sample: Sequence[SampledRow]) -> tuple[ReadRow, ...]:
+def _read_rows(file: Reading, sample: Sequence[SampledRow]) -> tuple[ReadRow, ...]:
     """Return some rows of the first file, of different actions where there are several, with what they became."""
     texts = {row.line: row.text for row in sample}
     # the first row of each action, then the others

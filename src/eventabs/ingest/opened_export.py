@@ -25,7 +25,7 @@ from eventabs.ingest import (
     sort_and_pair,
 )
 from eventabs.ingest.columns_by_their_values import ALIKE, SURE, Profile, profiles
-from eventabs.ingest.columns_rows_and_warnings_shown import Description, MappedFile
+from eventabs.ingest.columns_rows_and_warnings_shown import Description
 from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
 from eventabs.ingest.formats import open_file
 from eventabs.ingest.formats.base import Format, Query
@@ -47,42 +47,33 @@ from eventabs.shared_records import (
 from eventabs.stop_request import Stop
 
 
-def _mapped(sources: Sequence[Format], schemas: SchemaChoice, copies: Copies) -> list[MappedFile]:
-    found = list[MappedFile]()
-    known: dict[tuple[object, ...], tuple[list[Profile], roles.Choice]] = {}
+def _readings(sources: Sequence[Format], schemas: SchemaChoice, copies: Copies) -> list[Reading]:
+    """Return how each file is read, and define the words of all. Raises InputError and ConfigError."""
     settings = sources[0].file.settings
     for source in sources:
         refuse_events(source.file.path, source.columns)
         roles.refuse_unnamed(source)
-        name = copies.name(source.file.path)
-        user = roles.user_of_file(name.partition("?")[0], settings.user)
         roles.refuse_absent_columns(source)
-        reading = schemas.of_file(source)
-        if reading:
-            found.append(MappedFile(name, source, reading, user))
-        else:
-            held, chosen = roles.columns_of_file(source, known)
-            found.append(MappedFile(name, source, Reading(source, chosen.roles), user, held, chosen))
-        if settings.user:
-            roles.refuse_one_user(source, reading.user_columns if reading else None)
-    may_mark = ((each.source, each.choice.markers) for each in found)
-    markers = roles.marker_columns(may_mark, sources[0].file.named["marker"])
-    found = [each.with_marker(markers) for each in found]
-    known_roles = {role for each in found for role in each.reading.known_roles}
+    of_tools = {source: schemas.of_file(source, copies) for source in sources}
+    chosen = roles.choices(source for source, reading in of_tools.items() if not reading)
+    found = [reading or Reading(source, copies, chosen[source]) for source, reading in of_tools.items()]
+    for each in found if settings.user else ():
+        roles.refuse_one_user(each.source, each.user_columns if each.schema.name else None)
+    known_roles = {role for each in found for role in each.known_roles}
     normal_form.define_words(sources[0].file.connection, known_roles, settings.names)
     return found
 
 
-def _load(index: int, file: MappedFile, compared: Sequence[str]) -> None:
+def _load(index: int, reading: Reading, compared: Sequence[str]) -> None:
     """Read a file, the run's number `index`; rows that differ in one of the columns `compared` are no duplicates."""
-    source, reading = file.source, file.reading
+    source = reading.source
     source.file.stop.check()
     others = {column: f"other{n}" for n, column in enumerate(compared) if column in source.columns}
     values = [f'"{others[column]}"' if column in others else "NULL::VARCHAR" for column in compared]
     wanted = [*reading.wanted, *((name, column) for column, name in others.items())]
 
     def insert(query: Query) -> int:
-        rows = reading.select(query, f"hash({', '.join(values)})").of_user(file.user)
+        rows = reading.select(query, f"hash({', '.join(values)})").of_user(reading.user)
         return sort_and_pair.insert_behaviors(index, rows, reading)
 
     sort_and_pair.load(source, wanted, insert)
@@ -301,8 +292,8 @@ def open_export(
         profile_user, shown = roles.profile_columns(profile, profile_columns) if profile else ("", [])
         sort_and_pair.prepare(connection, len(shown))
         sources = tuple(opened(path, settings=settings) for path in named)
-        behaviors = _mapped(sources, schemas, copies)
-        technical = {column for each in behaviors for column in each.reading.schema.technical}
+        behaviors = _readings(sources, schemas, copies)
+        technical = {column for each in behaviors for column in each.schema.technical}
         all_columns = dict.fromkeys(column for each in sources for column in each.columns)
         compared = tuple(column for column in all_columns if column not in technical)
         for index, each in enumerate(behaviors):
@@ -334,7 +325,7 @@ def open_export(
             files=tuple(each.name for each in behaviors),
             fingerprint=files.fingerprint(contents),
             stamps=tuple(files.stamp(path, sha256) for path, sha256 in on_disk.items()),
-            roles={each.name: each.reading.roles for each in behaviors},
+            roles={each.name: each.roles for each in behaviors},
             description=description,
             compared=compared,
             not_compared=tuple(column for column in all_columns if column in technical),

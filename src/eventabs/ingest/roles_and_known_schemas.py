@@ -6,7 +6,7 @@ paths; everything behind the rows is shared.
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -20,7 +20,15 @@ from eventabs.ingest.column_names import ROLES, UNSUCCESSFUL, StatedUnit, fit, p
 from eventabs.ingest.formats.base import CONSTANT, Format, Query, Wanted
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.normal_form import quoted, quoted_list
-from eventabs.ingest.roles_of_columns import BEHIND, alternatives, input_table, parts_of
+from eventabs.ingest.object_and_table_copies import Copies
+from eventabs.ingest.roles_of_columns import (
+    BEHIND,
+    Choice,
+    alternatives,
+    input_table,
+    parts_of,
+    user_of_file,
+)
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import TomlTable
 
@@ -87,17 +95,20 @@ _NO_TOOL: Final = Schema(title="", recognized_by=(), columns={})
 class Reading:
     """How the rows of one file are read: the columns and paths of each role, by the rules of a schema if it has one.
 
-    Made of columns by role as settings name them; without a schema, of those of all roles. `roles`: the paths by role in order
-    of trial, such as `userId | anonymousId`, or `"me"`: a constant; `places`: the same as paths, none for a constant.
+    Made of the choice of columns by role, with a schema of those that settings name. `name`: the file's, as it is shown;
+    `user`: whose it is by that, "" if a column says it. `roles`: the paths by role in order of trial, such as `userId | anonymousId`, or `"me"`: a constant; `places`: the same as paths, none for a constant.
     `known_roles`: those that a row may have; what a schema calls an event is its action. `user_columns`: the paths that
     name the user. `unused`: the columns that have no role and are not technical. `wanted`: what to read from the file.
     """
 
-    def __init__(self, source: Format, named: Mapping[str, str], schema: Schema = _NO_TOOL) -> None:
-        self.source, self.schema = source, schema
+    def __init__(self, source: Format, copies: Copies, choice: Choice, schema: Schema = _NO_TOOL) -> None:
+        self.source, self.choice, self.schema = source, choice, schema
+        self.name = copies.name(source.file.path)
+        self.user = user_of_file(self.name.partition("?")[0], source.file.settings.user)
         self._inventory = inventory = source.inventory
         self._kept = tuple(source.file.settings.names)  # they are behaviors whatever the schema says
-        self._named = {role: tuple(alternatives(path, inventory)) for role, path in named.items() if path}
+        named = {role: path for role, path in choice.roles.items() if path}
+        self._named = {role: tuple(alternatives(path, inventory)) for role, path in named.items()}
         columns = {role: self._here(paths) for role, paths in {**schema.columns, **self._named}.items()}
         self._columns = {role: paths for role, paths in columns.items() if paths}
         self.user_columns = self._columns.get("user", ())
@@ -287,7 +298,7 @@ class SchemaChoice:
         columns = [each.columns.get(role, ()) for each in self._schemas for role in ("time", "end")]
         return frozenset(path for paths in columns for path in paths)
 
-    def of_file(self, source: Format) -> Reading | None:
+    def of_file(self, source: Format, copies: Copies) -> Reading | None:
         """Return how a file is read by its schema, None if it is from no known tool.
 
         Raises InputError if the file lacks the user or time of a named schema.
@@ -296,7 +307,7 @@ class SchemaChoice:
         best = self._named or max(self._schemas, key=lambda schema: schema.fits(inventory), default=None)
         if best is None or not (self._named or best.fits(inventory)):
             return None
-        found = Reading(source, source.file.named, best)
+        found = Reading(source, copies, Choice(source.file.named), best)
         # a column has an object where the schema finds none, or a user where it takes all rows as one person's
         columns = (best.columns, *(rule.columns for rule in best.events))
         lacks_things = "item" not in found.roles and any("item" in each for each in columns)

@@ -78,13 +78,14 @@ def user_of_file(path: str, named: str) -> str:
 class Choice(NamedTuple):
     """The column of each role, a user and time for which too little speaks (`unsure`), and runners-up (`near`).
 
-    `guessed`: what was done is taken from these roles by their values, or nothing says it. `markers`: the columns
-    that are called so, the best name first, then that of the actions. `warnings` say what was odd.
+    `profiles` of the columns. `guessed`: what was done is taken from these roles by their values, or nothing says it.
+    `markers`: the columns that are called so, the best name first, then that of the actions. `warnings` say what was odd.
     """
 
     roles: dict[str, str]
-    unsure: dict[str, str]
-    near: dict[str, str]
+    unsure: dict[str, str] = {}
+    near: dict[str, str] = {}
+    profiles: Sequence[Profile] = ()
     guessed: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
     warnings: tuple[InputWarning, ...] = ()
@@ -141,7 +142,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= SURE]
     may_mark = (*(column for _score, column in sorted(markers, reverse=True)), roles.get("action", ""))
     ordered = {role: roles[role] for role in ROLES if role in roles}
-    return Choice(ordered, unsure, near, tuple(guessed), may_mark)
+    return Choice(ordered, unsure, near, found, tuple(guessed), may_mark)
 
 
 def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
@@ -355,7 +356,7 @@ def _who_come_back(
     ]
 
 
-def required(source: Format, choice: Choice, found: Sequence[Profile]) -> dict[str, str]:
+def required(source: Format, choice: Choice) -> dict[str, str]:
     """Return the column of each role. Raises InputError where one is missing or not sure, with the whole proposal."""
     roles, given, has_user = choice.roles, source.file.settings, source.file.settings.user
     what, proposed = "", {**choice.roles, **choice.unsure}
@@ -379,7 +380,8 @@ def required(source: Format, choice: Choice, found: Sequence[Profile]) -> dict[s
     if "time" in proposed:
         near: dict[str, object] = {**choice.near}
         settings = {**given.kept(), **({} if "user" in proposed or has_user else {"user": "me"})}
-        days = next((each for each in found if each.column == proposed.get("date", proposed["time"])), None)
+        day = proposed.get("date", proposed["time"])
+        days = next((each for each in choice.profiles if each.column == day), None)
         if days and given.dayfirst is None and days.share(_DAY_OR_MONTH) == 1:
             settings["dayfirst"], near["dayfirst"] = True, False
         columns = {role: proposed[role] for role in ROLES if role in proposed}
@@ -504,38 +506,34 @@ def _refusal(message: str, path: str, columns: Sequence[str], **values: str) -> 
     return InputError(message.format(path=path, columns=listed, **values))
 
 
-def marker_columns(found: Iterable[tuple[Format, Collection[str]]], named: str) -> set[str]:
-    """Return those of the columns that may be markers, by file, whose values in all files mark begins and ends.
+def choices(sources: Iterable[Format]) -> dict[Format, Choice]:
+    """Return the columns of each file by role; files with the same names are read alike. Raises InputError where a column is missing or not sure.
 
-    `named`: the column that the user named, NO_COLUMN for none, "" to find it.
+    The marker is the column that the user named, else the first that may be it and whose values in all files mark begins and ends.
     """
-    if named:
-        return {named} - {NO_COLUMN}
+    known, chosen = dict[tuple[object, ...], Choice](), dict[Format, Choice]()
     seen: dict[str, Counter[str]] = {}
-    for source, columns in found:
-        for row in source.sample() if columns else ():
-            for column in columns:
+    for source in sources:
+        key = (source.columns, frozenset(source.inventory.leaves))
+        choice = known.get(key) or _choice_of_file(source)
+        chosen[source] = known[key] = choice
+        for row in () if source.file.named["marker"] else source.sample():
+            for column in choice.markers:
                 if word := plain(str(row.values.get(column) or "").strip()):
                     seen.setdefault(column, Counter())[word] += 1
-    return {column for column, words in seen.items() if _are_markers(words)}
+    markers = set[str]()
+    for column, words in seen.items():
+        kinds = [[sum(words[each] for each in kind) for kind in family] for family in MARKERS]
+        is_balanced = any(min(family) * _BALANCE >= max(family) > 0 for family in kinds)
+        if is_balanced and sum(map(sum, kinds)) >= ALIKE * words.total():
+            markers.add(column)
+    for source, choice in chosen.items():
+        marker = next((each for each in choice.markers if each in markers), choice.roles.get("marker", ""))
+        chosen[source] = choice._replace(roles={**choice.roles, "marker": marker})
+    return chosen
 
 
-def _are_markers(words: Counter[str]) -> bool:
-    kinds = [[sum(words[each] for each in kind) for kind in family] for family in MARKERS]
-    is_balanced = any(min(family) * _BALANCE >= max(family) > 0 for family in kinds)
-    return is_balanced and sum(map(sum, kinds)) >= ALIKE * words.total()
-
-
-def columns_of_file(
-    source: Format, known: dict[tuple[object, ...], tuple[list[Profile], Choice]]
-) -> tuple[list[Profile], Choice]:
-    """Return what the columns hold, and that of each role; files with the same names are read alike, by what is `known`.
-
-    Raises InputError where a column is missing or not sure.
-    """
-    key = (source.columns, frozenset(source.inventory.leaves))
-    if key in known:
-        return known[key]
+def _choice_of_file(source: Format) -> Choice:
     file, inventory, named = source.file, source.inventory, source.file.named
     first = {InnerPath(each, ("0",)) for each in inventory.columns}
     if first and first <= inventory.leaves.keys() and not named["time"]:
@@ -543,7 +541,7 @@ def columns_of_file(
         raise InputError(_("{path} holds columns; write rows: {how}").format(path=file.path, how=how))
     found = profiles(inventory, tuple(islice(source.sample(), SAMPLED)), file.connection)
     choice = choose(found, named, has_user=bool(file.settings.user))
-    roles = required(source, choice, found)
+    roles = required(source, choice)
     warnings = []
     if guessed := [*choice.guessed, *(role for role in roles if role not in choice.roles)]:
         message = _(
@@ -554,8 +552,7 @@ def columns_of_file(
         warnings.append(warning("guessed_activity", message, "action", other, taken=taken))
     if found and len(found[0].values) >= LEAST:
         warnings += _doubts(found, roles, named)
-    known[key] = found, choice._replace(roles=roles, warnings=tuple(warnings))
-    return known[key]
+    return choice._replace(roles=roles, warnings=tuple(warnings))
 
 
 def refuse_unnamed(source: Format) -> None:
