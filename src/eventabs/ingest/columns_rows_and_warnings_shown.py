@@ -8,17 +8,17 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
-from typing import Final, NamedTuple
+from typing import Final
 
 import duckdb
 
 from eventabs.ingest.column_names import ACTION_WORDS, NOBODY, fit
 from eventabs.ingest.columns_by_their_values import value_of
 from eventabs.ingest.formats.base import InputFile, SampledRow
-from eventabs.ingest.normal_form import quoted
+from eventabs.ingest.normal_form import number, quoted_list
 from eventabs.ingest.roles_and_known_schemas import Reading
 from eventabs.ingest.roles_of_columns import BEHIND, JOINED, NO_COLUMN, input_table, warning
-from eventabs.ingest.sort_and_pair import DUPLICATE, RowCounts
+from eventabs.ingest.sort_and_pair import RowCounts
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import Behavior, ColumnsFound, InputWarning
 
@@ -37,61 +37,31 @@ _WORDS: Final = re.compile(r"(?=.*(?:[\u4e00-\u9fff]{2}|[^\W\d_]{2} [^\W_]))[^/\
 _FEW_ROWS: Final = 0.05  # of the rows: a column with fewer different values, as cities, says little of each
 
 
-class Totals(NamedTuple):
-    """Sums over the readable rows. `hours`: rows by hour of the day, without those exactly at midnight."""
-
-    rows: int
-    without_object: int
-    with_usual_object: int
-    with_usual_action: int
-    in_utc: int
-    bare_verbs: int  # usual actions without an object
-    hours: list[int]
-    span: timedelta
-    usual_action: str = ""
-    usual_item: str = ""
-
-
 def _implausible(file: Reading, roles: Collection[str], words: str) -> Iterator[InputWarning]:
     """Say what looks wrong. `roles` are those that a column plays; `words`: a column without one that says what was done, "" for none."""
     connection, zone = file.source.file.connection, file.source.file.settings.timezone
-    verbs = ", ".join(map(quoted, ACTION_WORDS))
-    ((action, item),) = connection.execute(f"""
-        SELECT coalesce(CAST(mode(action) AS VARCHAR), ''), coalesce(CAST(mode(nullif(item, '')) AS VARCHAR), '')
-        FROM behaviors WHERE rowid < {_HEAD} AND reason IS NULL""").fetchall()
-    ((old, long, by_hour, first, last, *counts),) = connection.execute(
-        f"""
-        SELECT count(*) FILTER (year(start) < 1990), count(*) FILTER (duration > {_IMPOSSIBLE}),
-            histogram(hour(start)) FILTER (start <> date_trunc('day', start)), min(start), max(start),
-            count(*), count(*) FILTER (item = ''), count(*) FILTER (item = ?),
-            count(*) FILTER (action = ?), count(*) FILTER (shift = 0), count(*) FILTER (item = '' AND action IN ({verbs}))
-        FROM behaviors WHERE reason IS NULL""",
-        [item, action],
-    ).fetchall()
-    hours = [(by_hour or {}).get(hour, 0) for hour in range(_HOURS)]
-    totals = Totals._make((*counts, hours, last - first if counts[0] else timedelta(), action, item))
-    yield from _unknown_users(connection, totals.rows)
-    # many duplicates whose times are minutes or days, in which the same may be done twice
-    ((rows, equal, finer),) = connection.execute(f"""
-        SELECT count(*), count(*) FILTER (reason = '{DUPLICATE}'), count(*) FILTER (start <> date_trunc('minute', start))
-        FROM behaviors WHERE start IS NOT NULL""").fetchall()
-    if rows >= _LEAST and equal > _FEW_ROWS * rows and not finer:
-        message = _(
-            "{count:,} rows are left out, since they equal another; no time has seconds, so that they may be acts of their own;"
-            " to keep them: {setting}"
-        )
-        yield warning("equal_rows", message, count=equal, setting="[input] keep_duplicates = true")
-    if old > totals.rows / 2:
+    ((rows, old, long, in_utc, by_hour, first, last),) = connection.execute(f"""
+        SELECT count(*), count(*) FILTER (year(start) < 1990), count(*) FILTER (duration > {_IMPOSSIBLE}),
+            count(*) FILTER (shift = 0), histogram(hour(start)) FILTER (start <> date_trunc('day', start)),
+            min(start), max(start)
+        FROM behaviors WHERE reason IS NULL""").fetchall()
+    if old > rows / 2:
         message = _(
             "{share} of the rows are before 1990; if they are not, their times are no epochs: write them in a form of docs/formats.md"
         )
-        yield warning("odd_years", message, share=_percent(old / totals.rows))
-    if totals.rows >= _LEAST:
-        yield from _users(connection, totals.rows)
-        yield from _lines(file, totals, roles, words)
+        yield warning("odd_years", message, share=_percent(old / rows))
+    yield from _users(connection, rows)
+    if rows >= _LEAST:
+        if not by_hour:
+            message = _(
+                "all rows fall on 00:00, so that their order within a day is that of the file; if another column has the hour, name both: {setting}"
+            )
+            yield warning("midnights", message, setting='[input.columns] time = "...", date = "..."')
+        yield from _lines(file, rows, roles, words)
         yield from _durations(connection, roles) if {"duration", "end"} & {*roles} else ()
-    if not zone and "offset" not in roles:
-        yield from clock_warnings(totals)
+        if not zone and "offset" not in roles:
+            hours = [(by_hour or {}).get(hour, 0) for hour in range(_HOURS)]
+            yield from clock_warnings(hours, last - first, in_utc > _NEARLY_ALL * rows)
     if "marker" in roles and long:
         message = _(
             "behaviors from a begin to an end that last longer than a day: {count:,}; an end, and the begin of another, may be missing between; if each row is an act of its own: {setting}"
@@ -99,46 +69,49 @@ def _implausible(file: Reading, roles: Collection[str], words: str) -> Iterator[
         yield warning("long_pairs", message, "marker", NO_COLUMN, count=long)
 
 
-def _lines(file: Reading, totals: Totals, roles: Collection[str], words: str) -> Iterator[InputWarning]:
+def _lines(file: Reading, rows: int, roles: Collection[str], words: str) -> Iterator[InputWarning]:
     """Look for lines that all say the same, or are a bare verb."""
-    if not sum(totals.hours):
-        message = _(
-            "all rows fall on 00:00, so that their order within a day is that of the file; if another column has the hour, name both: {setting}"
-        )
-        yield warning("midnights", message, setting='[input.columns] time = "...", date = "..."')
-    if "action" in roles and totals.with_usual_action > _NEARLY_ALL * totals.rows:
+    connection, verbs = file.source.file.connection, quoted_list(ACTION_WORDS)
+    ((action, item),) = connection.execute(f"""
+        SELECT coalesce(CAST(mode(action) AS VARCHAR), ''), coalesce(CAST(mode(nullif(item, '')) AS VARCHAR), '')
+        FROM behaviors WHERE rowid < {_HEAD} AND reason IS NULL""").fetchall()
+    ((with_action, with_item, without_item, bare_verbs),) = connection.execute(
+        f"""
+        SELECT count(*) FILTER (action = ?), count(*) FILTER (item = ?), count(*) FILTER (item = ''),
+            count(*) FILTER (item = '' AND action IN ({verbs}))
+        FROM behaviors WHERE reason IS NULL""",
+        [action, item],
+    ).fetchall()
+    if "action" in roles and with_action > _NEARLY_ALL * rows:
         message = _(
             '{share} of the rows have the action "{action}"; if another column says what was done, name it: {setting}'
         )
-        share = _percent(totals.with_usual_action / totals.rows)
-        yield warning("one_action", message, "action", share=share, action=totals.usual_action)
+        yield warning("one_action", message, "action", share=_percent(with_action / rows), action=action)
     role, name = "item" if "text" in roles or not words else "text", words or "..."
     left = _("; ") + _("columns without a role: {columns}") if file.unused and not words else ""
     columns = ", ".join(file.unused[:_LISTED])
     # the export's own words may say all (`login:`), unless another column has more
-    counts_all = words or totals.without_object > _NEARLY_ALL * totals.rows
-    bare = totals.without_object if counts_all else totals.bare_verbs
-    if bare > _MANY * totals.rows:
+    bare = without_item if words or without_item > _NEARLY_ALL * rows else bare_verbs
+    if bare > _MANY * rows:
         message = _(
             "{share} of the lines are a bare verb, which does not say what something was done with;"
             " name the column that does: {setting}"
         )
-        share = _percent(bare / totals.rows)
-        yield warning("no_object", message + left, role, name, share=share, columns=columns)
+        yield warning("no_object", message + left, role, name, share=_percent(bare / rows), columns=columns)
     elif words and "text" not in roles:
         message = _("not used: {column}; it looks like what was done, in words: {setting}")
         yield warning("unused_column", message, role, name, column=words)
-    elif totals.usual_item and totals.with_usual_object > _NEARLY_ALL * totals.rows:
+    elif item and with_item > _NEARLY_ALL * rows:
         message = _(
             '{share} of the rows have the object "{item}"; if another column says with what something was done,'
             " name it: {setting}"
         )
-        values = {"share": _percent(totals.with_usual_object / totals.rows), "item": totals.usual_item}
-        yield warning("one_object", message + left, role, name, columns=columns, **values)
+        values = {"share": _percent(with_item / rows), "item": item, "columns": columns}
+        yield warning("one_object", message + left, role, name, **values)
 
 
-def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
-    """Look for words for nobody that have more rows than users have."""
+def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
+    """Look for words for nobody that have more rows than users have, for as many users as rows, and for one who has nearly all."""
     unknown = connection.execute(
         """SELECT user_id, readable FROM users
         WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= 20
@@ -155,36 +128,32 @@ def _unknown_users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator
         )
         share = _percent(count / rows)
         yield warning("unknown_user", message, "user", user=user, count=count, share=share)
-
-
-def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
-    """Look for as many users as rows, and for one who has nearly all."""
     ((users, most),) = connection.execute("SELECT count(*), max(readable) FROM users").fetchall()
-    if users > _NEARLY_ALL * rows:
+    if rows >= _LEAST and users > _NEARLY_ALL * rows:
         message = _(
             "nearly every row is another user ({share}); if another column says who it was, name it: {setting}"
         )
         yield warning("many_users", message, "user", share=_percent(users / rows))
-    elif users > 1 and most > _NEARLY_ALL * rows:
+    elif rows >= _LEAST and users > 1 and most > _NEARLY_ALL * rows:
         message = _("one user has {share} of the rows; if another column says who it was, name it: {setting}")
         yield warning("one_user", message, "user", share=_percent(most / rows))
 
 
-def clock_warnings(totals: Totals) -> Iterator[InputWarning]:
+def clock_warnings(hours: Sequence[int], span: timedelta, is_utc: bool) -> Iterator[InputWarning]:
     """Look for a night that is not from 0 to 6: people sleep, so six consecutive hours of the day have few rows.
 
-    If these are others, the times are in another zone than the users'.
+    If these are others, the times are in another zone than the users'. `hours`: rows by hour, without those exactly at midnight.
     """
-    times = sum(totals.hours)
-    sums = [sum(totals.hours[(first + each) % _HOURS] for each in range(_NIGHT)) for first in range(_HOURS)]
+    times = sum(hours)
+    sums = [sum(hours[(first + each) % _HOURS] for each in range(_NIGHT)) for first in range(_HOURS)]
     first, early = min(range(_HOURS), key=sums.__getitem__), sums[0]
-    is_known = times >= _LEAST_TIMES and totals.span >= timedelta(days=3)
+    is_known = times >= _LEAST_TIMES and span >= timedelta(days=3)
     # many are awake from 0 to 6, and less than half as many in the quietest hours
     if not is_known or early <= 0.15 * times or sums[first] > early / 2:
         return
     template = _("{early} of the rows lie from 0 to 6 o'clock, the fewest from {first} to {last}")
     seen = template.format(early=_percent(early / times), first=first, last=(first + _NIGHT) % _HOURS)
-    if is_utc := totals.in_utc > _NEARLY_ALL * totals.rows:
+    if is_utc:
         message = _(
             "the times are in UTC, and are taken as the users' own; name the zone that the users lived by:"
             " --timezone Asia/Shanghai, or UTC if that is right"
@@ -259,7 +228,7 @@ class Description:
         return tuple(dict.fromkeys(each.schema for each in self.mappings if each.schema))
 
 
-def describe(files: Sequence[Reading], warnings: Iterable[InputWarning]) -> Description:
+def describe(files: Sequence[Reading], counts: RowCounts, warnings: Iterable[InputWarning]) -> Description:
     """Describe files that have been read, beside the `warnings` about their columns."""
     alike: dict[tuple[object, ...], list[Reading]] = {}  # files with the same roles
     for each in files:
@@ -296,6 +265,7 @@ def describe(files: Sequence[Reading], warnings: Iterable[InputWarning]) -> Desc
     words = max(in_words, key=lambda each: each.distinct).column if in_words else ""
     found = [
         *warnings,
+        *_left_out_rows(files, counts),
         *_left_inside(first, sample),
         *_short_on_days(first),
         *_implausible(first, played, words),
@@ -385,8 +355,18 @@ def _short_on_days(file: Reading) -> Iterator[InputWarning]:
         yield warning("seconds_of_days", message, longest=longest, setting=f"[input] duration_unit = {unit}")
 
 
-def left_out_rows(files: Sequence[Reading], rows: RowCounts) -> Iterator[InputWarning]:
+def _left_out_rows(files: Sequence[Reading], rows: RowCounts) -> Iterator[InputWarning]:
     """Say what is read as no behavior, with the setting that reads it, where many begins and ends have no partner, and that the rows of a tool are one person's."""
+    # many duplicates whose times are minutes or days, in which the same may be done twice
+    finer = "SELECT count(*) FROM behaviors WHERE start <> date_trunc('minute', start)"
+    total = rows.behaviors + rows.duplicates
+    is_many = total >= _LEAST and rows.duplicates > _FEW_ROWS * total
+    if is_many and not number(files[0].source.file.connection, finer):
+        message = _(
+            "{count:,} rows are left out, since they equal another; no time has seconds, so that they may be acts of their own;"
+            " to keep them: {setting}"
+        )
+        yield warning("equal_rows", message, count=rows.duplicates, setting="[input] keep_duplicates = true")
     if rows.unpaired > _FEW_ROWS * (rows.paired_ends + rows.unpaired) and rows.paired_ends:
         message = _(
             "{count:,} begins and ends have no partner, beside {pairs:,} that were joined; if each row is an act of its own: {setting}"

@@ -306,10 +306,9 @@ def open_export(
             counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=settings.keep_duplicates)
             warnings = [warning for each in behaviors for warning in each.choice.warnings]
             warnings += roles.profile_warnings(profile, profile_columns) if profile else ()
-            warnings += shown_columns.left_out_rows(behaviors, counts)
             texts = (source.file for source in (*sources, profile) if source)
             warnings += shown_columns.broken_texts((copies.name(each.path), each) for each in texts)
-            description = shown_columns.describe(behaviors, warnings)
+            description = shown_columns.describe(behaviors, counts, warnings)
             # rows are sorted: DuckDB would fill what it may with pages that are read once
             connection.execute("SET memory_limit = '250MB'; SET lock_configuration = true")
         on_disk = {  # one for each archive

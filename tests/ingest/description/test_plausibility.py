@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eventabs.ingest.columns_rows_and_warnings_shown import Totals, clock_warnings
+from eventabs.ingest.columns_rows_and_warnings_shown import clock_warnings
 from input_files import opened, write
 
 START = datetime.fromisoformat("2026-01-01 00:00:42")
@@ -75,8 +75,8 @@ def test_wall_times_of_another_zone_are_known_by_the_night_and_an_offset_mends_t
     ],
 )
 def test_a_night_elsewhere_is_seen_only_where_there_is_one(hours: list[int], days: int, told: bool) -> None:
-    totals = Totals(0, 0, 0, 0, 0, 0, [10 * hour for hour in hours], timedelta(days=days))
-    assert bool([*clock_warnings(totals)]) is told
+    rows = [10 * hour for hour in hours]
+    assert bool([*clock_warnings(rows, timedelta(days=days), is_utc=False)]) is told
 
 
 def test_numbers_that_are_no_epochs_are_told_by_their_years(tmp_path: Path) -> None:
