@@ -135,32 +135,28 @@ class Inventory:
 
 def value_at(row: Mapping[str, Any], path: InnerPath) -> object:
     """Return the value of a row at a path, None if it has none."""
-    return _stepped_into(row.get(path.column), path.steps)
-
-
-def _stepped_into(value: object, steps: Steps) -> object:
-    if not steps:
-        return value
-    step, rest = steps[0], steps[1:]
-    found = _loaded(value) if isinstance(value, str) else value
-    match step, found:
-        case Lookup("*"), list():
-            each = (_stepped_into(element, rest) for element in found)
-            return ", ".join(str(one) for one in each if one not in (None, "")) or None
-        case Lookup(key), dict() if key != "*":
-            inner = next((found[name] for name in found if fnmatchcase(name, key)), None)
-        case Lookup(key), list():
-            records = [each for each in found if isinstance(each, dict)]
-            names = (next((each[k] for k in _KEYS if each.get(k) is not None), "") for each in records)
-            named = zip(names, records, strict=True)
-            inner = next((each for name, each in named if fnmatchcase(str(name), key)), None)
-        case int(), list():
-            inner = found[step] if step < len(found) else None
-        case str(), dict():
-            inner = found.get(step)
-        case _:
-            return None
-    return _stepped_into(inner, rest)
+    value: object = row.get(path.column)
+    for done, step in enumerate(path.steps, 1):
+        found = _loaded(value) if isinstance(value, str) else value
+        match step, found:
+            case Lookup("*"), list():
+                rest = path._replace(steps=path.steps[done:])
+                each = (value_at({path.column: element}, rest) for element in found)
+                return ", ".join(str(one) for one in each if one not in (None, "")) or None
+            case Lookup(key), dict() if key != "*":
+                value = next((found[name] for name in found if fnmatchcase(name, key)), None)
+            case Lookup(key), list():
+                records = [each for each in found if isinstance(each, dict)]
+                names = (next((each[k] for k in _KEYS if each.get(k) is not None), "") for each in records)
+                named = zip(names, records, strict=True)
+                value = next((each for name, each in named if fnmatchcase(str(name), key)), None)
+            case int(), list():
+                value = found[step] if step < len(found) else None
+            case str(), dict():
+                value = found.get(step)
+            case _:
+                return None
+    return value
 
 
 def _loaded(text: str) -> object:
@@ -205,47 +201,43 @@ def read_paths(
     """Return a SELECT over the SELECT `relation` that parses each JSON text once (`texts`: their paths), and an SQL expression for each path."""
     # the SQL of a text, and the number of steps that lead to it, the column as well
     reached = {path: (base, 0) if isinstance(base, str) else (base(path.column), 1) for path in paths}
-    layers = count()
-    while rest := {path: each for path, each in reached.items() if each[1] <= len(path.steps)}:
-        relation, following = _one_layer(relation, next(layers), rest, texts)
-        reached |= following
+    for layer in count():
+        rest = {path: each for path, each in reached.items() if each[1] <= len(path.steps)}
+        if not rest:
+            break
+        # the pointers into each text, with the name of the list of their values; the name of the list of its records
+        pointers: dict[str, tuple[str, dict[str, int]]] = {}
+        lists: dict[str, str] = {}
+        for path, (text, done) in rest.items():
+            # one JSON pointer leads up to a list of records, or a text that contains JSON
+            steps = tuple(
+                takewhile(lambda step: not isinstance(step, Lookup), (path.column, *path.steps)[done:])
+            )
+            ways = (path._replace(steps=path.steps[: done + number]) for number in range(len(steps)))
+            if steps := steps[: next((number for number, way in enumerate(ways, 1) if way in texts), None)]:
+                name, places = pointers.setdefault(text, (f"inner_{layer}_{len(pointers)}", {}))
+                place = places.setdefault(pointer(steps), len(places) + 1)
+                reached[path] = f"{name}[{place}]", done + len(steps)
+                continue
+            records = lists.setdefault(text, f"records_{layer}_{len(lists)}")
+            if (step := path.steps[done - 1]) != EVERY and isinstance(step, Lookup):
+                # the record with this name; in an object, the value under that key
+                at = f"list_position({records}_names, {quoted(step.key)})"
+                if "*" in step.key:
+                    fits = f"list_transform({records}_names, lambda name: name GLOB {quoted(step.key)})"
+                    at = f"list_position({fits}, true)"
+                value = f"try(json_extract_string({text}, {quoted(pointer((step.key,)))}))"
+                reached[path] = f"coalesce(CAST({records}[{at}] AS VARCHAR), {value})", done + 1
+            else:
+                inner = f"list_transform({records}, lambda r: r->>{quoted(pointer(path.steps[done:]))})"
+                filled = f"list_filter({inner}, lambda value: value <> '')"
+                reached[path] = f"nullif(array_to_string({filled}, ', '), '')", len(path.steps) + 1
+        columns = [
+            f"try(json_extract_string({text}, [{quoted_list(places)}])) AS {name}"
+            for text, (name, places) in pointers.items()
+        ]
+        columns += [f"""try(from_json({text}, '["JSON"]')) AS {name}""" for text, name in lists.items()]
+        name_of = "lambda r: coalesce(" + ", ".join(f"r->>'/{key}'" for key in _KEYS) + ")"
+        names = "".join(f", list_transform({each}, {name_of}) AS {each}_names" for each in lists.values())
+        relation = f"SELECT *{names} FROM (SELECT *, {', '.join(columns)} FROM ({relation}))"
     return relation, {path: text for path, (text, _done) in reached.items()}
-
-
-def _one_layer(
-    relation: str, layer: int, rest: Mapping[InnerPath, tuple[str, int]], texts: Collection[InnerPath]
-) -> tuple[str, dict[InnerPath, tuple[str, int]]]:
-    # the pointers into each text, with the name of the list of their values; the name of the list of its records
-    pointers: dict[str, tuple[str, dict[str, int]]] = {}
-    lists: dict[str, str] = {}
-    following: dict[InnerPath, tuple[str, int]] = {}
-    for path, (text, done) in rest.items():
-        # one JSON pointer leads up to a list of records, or a text that contains JSON
-        steps = tuple(takewhile(lambda step: not isinstance(step, Lookup), (path.column, *path.steps)[done:]))
-        ways = (path._replace(steps=path.steps[: done + number]) for number in range(len(steps)))
-        if steps := steps[: next((number for number, way in enumerate(ways, 1) if way in texts), None)]:
-            name, places = pointers.setdefault(text, (f"inner_{layer}_{len(pointers)}", {}))
-            place = places.setdefault(pointer(steps), len(places) + 1)
-            following[path] = f"{name}[{place}]", done + len(steps)
-            continue
-        records = lists.setdefault(text, f"records_{layer}_{len(lists)}")
-        if (step := path.steps[done - 1]) != EVERY and isinstance(step, Lookup):
-            # the record with this name; in an object, the value under that key
-            at = f"list_position({records}_names, {quoted(step.key)})"
-            if "*" in step.key:
-                fits = f"list_transform({records}_names, lambda name: name GLOB {quoted(step.key)})"
-                at = f"list_position({fits}, true)"
-            value = f"try(json_extract_string({text}, {quoted(pointer((step.key,)))}))"
-            following[path] = f"coalesce(CAST({records}[{at}] AS VARCHAR), {value})", done + 1
-        else:
-            inner = f"list_transform({records}, lambda r: r->>{quoted(pointer(path.steps[done:]))})"
-            filled = f"list_filter({inner}, lambda value: value <> '')"
-            following[path] = f"nullif(array_to_string({filled}, ', '), '')", len(path.steps) + 1
-    columns = [
-        f"try(json_extract_string({text}, [{quoted_list(places)}])) AS {name}"
-        for text, (name, places) in pointers.items()
-    ]
-    columns += [f"""try(from_json({text}, '["JSON"]')) AS {name}""" for text, name in lists.items()]
-    name_of = "lambda r: coalesce(" + ", ".join(f"r->>'/{key}'" for key in _KEYS) + ")"
-    names = "".join(f", list_transform({each}, {name_of}) AS {each}_names" for each in lists.values())
-    return f"SELECT *{names} FROM (SELECT *, {', '.join(columns)} FROM ({relation}))", following
