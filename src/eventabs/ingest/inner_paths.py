@@ -121,16 +121,18 @@ class Inventory:
         path = parse_path(text, self.columns)
         if path is None or not path.steps:
             return path
-        literal = (leaf for leaf in self.leaves if leaf != path and _spelled(leaf) == text)
-        return next(literal, path if path.column in self._holding else None)
+        for leaf in self.leaves:
+            spelled = (f".{step}" if isinstance(step, str) else _written(step) for step in leaf.steps)
+            if leaf != path and leaf.column + "".join(spelled) == text:
+                return leaf
+        return path if path.column in self._holding else None
 
     def has(self, text: str) -> bool:
         """Whether one of the rows has a value, an object or a list at the path `text`."""
-        path = parse_path(text, self.columns)
-        if path is None or not path.steps:
-            return path is not None
-        count = len(path.steps)
-        return any(leaf.column == path.column and leaf.steps[:count] == path.steps for leaf in self.leaves)
+        if not (path := parse_path(text, self.columns)):
+            return False
+        ways = (leaf for leaf in self.leaves if leaf.column == path.column)
+        return not path.steps or any(way.steps[: len(path.steps)] == path.steps for way in ways)
 
 
 def value_at(row: Mapping[str, Any], path: InnerPath) -> object:
@@ -176,12 +178,6 @@ def _inside(value: dict[str, Any] | list[Any]) -> Iterable[tuple[Step, Any]]:
             for name, each in named
         ]
     return list(enumerate(value[:1]))
-
-
-def _spelled(path: InnerPath) -> str:
-    """Write a path; dots and brackets in its names stay."""
-    steps = (f".{step}" if isinstance(step, str) else _written(step) for step in path.steps)
-    return path.column + "".join(steps)
 
 
 def pointer(steps: Steps) -> str:
