@@ -28,7 +28,7 @@ from eventabs.ingest.columns_by_their_values import ALIKE, SURE, Profile, profil
 from eventabs.ingest.columns_rows_and_warnings_shown import Description
 from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
 from eventabs.ingest.formats import open_file
-from eventabs.ingest.formats.base import Format, Query
+from eventabs.ingest.formats.base import Format
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import as_glob, errors_named, fetched, scratch_database, sql
 from eventabs.ingest.object_and_table_copies import Copies, copied
@@ -62,21 +62,6 @@ def _readings(sources: Sequence[Format], schemas: SchemaChoice, copies: Copies) 
     known_roles = {role for each in found for role in each.known_roles}
     normal_form.define_words(sources[0].file.connection, known_roles, settings.names)
     return found
-
-
-def _load(index: int, reading: Reading, compared: Sequence[str]) -> None:
-    """Read a file, the run's number `index`; rows that differ in one of the columns `compared` are no duplicates."""
-    source = reading.source
-    source.file.stop.check()
-    others = {column: f"other{n}" for n, column in enumerate(compared) if column in source.columns}
-    values = [f'"{others[column]}"' if column in others else "NULL::VARCHAR" for column in compared]
-    wanted = [*reading.wanted, *((name, column) for column, name in others.items())]
-
-    def insert(query: Query) -> int:
-        rows = reading.select(query, f"hash({', '.join(values)})").of_user(reading.user)
-        return sort_and_pair.insert_behaviors(index, rows, reading)
-
-    sort_and_pair.load(source, wanted, insert)
 
 
 # DuckDB sums up a group of users at a time, so that memory holds one group, whatever the size of the export. It sums
@@ -297,7 +282,7 @@ def open_export(
         all_columns = dict.fromkeys(column for each in sources for column in each.columns)
         compared = tuple(column for column in all_columns if column not in technical)
         for index, each in enumerate(behaviors):
-            _load(index, each, sorted(compared))
+            sort_and_pair.load_behaviors(index, each, sorted(compared))
         if profile:
             wanted = [("user", profile_user), *((f"p{n}", column) for n, (_name, column) in enumerate(shown))]
             insert = partial(sort_and_pair.insert_profiles, connection, len(shown))
@@ -306,14 +291,14 @@ def open_export(
             counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=settings.keep_duplicates)
             warnings = [warning for each in behaviors for warning in each.choice.warnings]
             warnings += roles.profile_warnings(profile, profile_columns) if profile else ()
-            texts = (source.file for source in (*sources, profile) if source)
-            warnings += shown_columns.broken_texts((copies.name(each.path), each) for each in texts)
+            read = [source.file for source in (*sources, profile) if source]
+            warnings += shown_columns.broken_texts((copies.name(each.path), each) for each in read)
             description = shown_columns.describe(behaviors, counts, warnings)
             # rows are sorted: DuckDB would fill what it may with pages that are read once
             connection.execute("SET memory_limit = '250MB'; SET lock_configuration = true")
         on_disk = {  # one for each archive
             files.archive_and_member(each.path)[0]: each.content.sha256 if each.text == each.path else None
-            for each in (source.file for source in (*sources, profile) if source)
+            for each in read
             if each.path == copies.name(each.path)
         }
         taken = (profile_user, *dict(shown).values())

@@ -4,6 +4,7 @@ A schema is a TOML file that maps fields to roles, by the name of the event. Bot
 paths; everything behind the rows is shared.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
@@ -21,14 +22,7 @@ from eventabs.ingest.formats.base import CONSTANT, Format, Query, Wanted
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
 from eventabs.ingest.normal_form import quoted, quoted_list
 from eventabs.ingest.object_and_table_copies import Copies
-from eventabs.ingest.roles_of_columns import (
-    BEHIND,
-    Choice,
-    alternatives,
-    input_table,
-    parts_of,
-    user_of_file,
-)
+from eventabs.ingest.roles_of_columns import BEHIND, Choice, alternatives, input_table, parts_of
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import TomlTable
 
@@ -38,6 +32,7 @@ _EVENT: Final = "event"  # the role of the event's name
 _MILLISECONDS: Final = "milliseconds"  # the role of a duration, by its unit
 _ROLES: Final = (*ROLES, _EVENT, _MILLISECONDS)
 _ANY: Final = "*"
+_PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
 _NAMED: Final = 0.7  # how well a column's name fits a role
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda it: (it,) if isinstance(it, str) else it)]
@@ -104,7 +99,7 @@ class Reading:
     def __init__(self, source: Format, copies: Copies, choice: Choice, schema: Schema = _NO_TOOL) -> None:
         self.source, self.choice, self.schema = source, choice, schema
         self.name = copies.name(source.file.path)
-        self.user = user_of_file(self.name.partition("?")[0], source.file.settings.user)
+        self.user = _user_of_file(self.name.partition("?")[0], source.file.settings.user)
         self._inventory = inventory = source.inventory
         self._kept = tuple(source.file.settings.names)  # they are behaviors whatever the schema says
         named = {role: path for role, path in choice.roles.items() if path}
@@ -252,6 +247,19 @@ class Reading:
             return otherwise
         cases = " ".join(f"WHEN {_is_named('word', names)} THEN {each}" for names, each in values)
         return f"CASE {cases} ELSE {otherwise} END"
+
+
+def _user_of_file(path: str, named: str) -> str:
+    """Return the user of a file by `[input] user`: {stem} is the file's name without its endings, {parent} its folder's.
+
+    Raises ConfigError for any other word in braces.
+    """
+    file = Path(os.path.abspath(path))  # noqa: PTH100  a link to a file has a name of its own
+    words = {"stem": Path(re.sub(r"(?i)\.(?:gz|zst)$", "", file.name)).stem, "parent": file.parent.name}
+    if unknown := next((word for word in _PLACEHOLDER.findall(named) if word not in words), None):
+        message = _("[input] user: {word} is not known; write {stem}, {parent}, or a user's id")
+        raise ConfigError(message.format(word=f"{{{unknown}}}", stem="{stem}", parent="{parent}"))
+    return _PLACEHOLDER.sub(lambda found: words[found[1]], named)
 
 
 def _is_named(word: str, names: Sequence[str]) -> str:

@@ -1,17 +1,15 @@
 """Which column of a file has which role, by its name and its values together; what is proposed where that is not sure."""
 
 import json
-import os
 import re
 import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import dropwhile, islice, product, takewhile
-from pathlib import Path
 from typing import Final, NamedTuple
 
-from eventabs.errors_and_exit_codes import ConfigError, InputError
+from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, plain, stated_unit
 from eventabs.ingest.columns_by_their_values import (
     ACTIVITY,
@@ -48,7 +46,6 @@ NO_COLUMN: Final = "-"  # as the column of a role: no column has the role
 RECORD: Final = f"{CONSTANT}record"  # as the column of actions: every row says the same, that there was one
 BEHIND: Final = " | "  # between the columns of a role, of which the first that is filled counts
 JOINED: Final = " + "  # between columns that are one together: first and last name; year, month and day
-_PLACEHOLDER: Final = re.compile(r"\{(\w*)\}")
 _BALANCE: Final = 4  # at most this many times more begins than ends, or ends than begins
 _DAY_OR_MONTH: Final = re.compile(r"(?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|1[0-2])[-/.](?:\d{4}|\d\d)(?:,? .*)?")
 _CALENDAR: Final = {
@@ -60,19 +57,6 @@ _OF_DAY: Final = [re.compile(form) for form in (r"(?:19|20)\d\d", r"0?[1-9]|1[0-
 _OF_CLOCK: Final = [re.compile(form) for form in (r"[01]?\d|2[0-3]", r"[0-5]?\d", r"[0-5]?\d(?:\.\d+)?")]
 # what JSON leaves, and TOML may not hold as it is or a terminal shows as something else
 _UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-
-
-def user_of_file(path: str, named: str) -> str:
-    """Return the user of a file by `[input] user`: {stem} is the file's name without its endings, {parent} its folder's.
-
-    Raises ConfigError for any other word in braces.
-    """
-    file = Path(os.path.abspath(path))  # noqa: PTH100  a link to a file has a name of its own
-    words = {"stem": Path(re.sub(r"(?i)\.(?:gz|zst)$", "", file.name)).stem, "parent": file.parent.name}
-    if unknown := next((word for word in _PLACEHOLDER.findall(named) if word not in words), None):
-        message = _("[input] user: {word} is not known; write {stem}, {parent}, or a user's id")
-        raise ConfigError(message.format(word=f"{{{unknown}}}", stem="{stem}", parent="{parent}"))
-    return _PLACEHOLDER.sub(lambda found: words[found[1]], named)
 
 
 class Choice(NamedTuple):

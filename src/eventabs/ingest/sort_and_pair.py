@@ -1,5 +1,6 @@
 """The tables of an opened export: staged rows, sorted behaviors, users."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -77,25 +78,32 @@ def load(source: Format, wanted: Wanted, insert: Insert) -> None:
         source.load(wanted, insert)
 
 
-def insert_behaviors(index: int, rows: Query, reading: Reading) -> int:
-    """Stage the rows of an export's file, the run's file number `index`, or those of a shard. Returns how many all are.
+def load_behaviors(index: int, reading: Reading, compared: Sequence[str]) -> None:
+    """Stage the rows of a file, the run's number `index`, or those of a shard. Rows that differ in one of the columns `compared` are no duplicates.
 
-    Where the unit of durations is "s", as by default, the one that their column's name states wins. Rows may be duplicates
-    only where their `digest` is equal. Raises InputError where dates are day-first or month-first, and neither the settings nor the data say which.
+    Where the unit of durations is "s", as by default, the one that their column's name states wins. Raises InputError where dates
+    are day-first or month-first, and neither the settings nor the data say which.
     """
-    connection, settings = reading.source.file.connection, reading.source.file.settings
-    order = _date_order(connection, rows) if settings.dayfirst is None else settings.dayfirst
-    unit = settings.duration_unit if settings.duration_unit != "s" else reading.unit or "s"
-    kept, all_rows = rows, None
-    if settings.shard:
-        kept, all_rows = _keep_shard(connection, rows, Shard.parse(settings.shard))
-    raw = f"SELECT {index} AS file, * FROM ({kept.sql})"
+    file, settings = reading.source.file, reading.source.file.settings
+    file.stop.check()
+    others = {column: f"other{n}" for n, column in enumerate(compared) if column in reading.source.columns}
+    values = [f'"{others[column]}"' if column in others else "NULL::VARCHAR" for column in compared]
     described = reading.roles.keys() >= {"text", "action"}
-    known, zone = reading.known_roles, settings.timezone
-    selected = normal_form(raw, zone, order, duration_unit=unit, described=described, roles=known)
-    staged = number(connection, f"INSERT INTO staged BY NAME {selected}", kept.values)
-    connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
-    return staged if all_rows is None else all_rows
+    unit = settings.duration_unit if settings.duration_unit != "s" else reading.unit or "s"
+
+    def insert(query: Query) -> int:
+        rows = reading.select(query, f"hash({', '.join(values)})").of_user(reading.user)
+        order = _date_order(file.connection, rows) if settings.dayfirst is None else settings.dayfirst
+        kept = _own_rows(file.connection, rows, Shard.parse(settings.shard)) if settings.shard else rows
+        raw, known = f"SELECT {index} AS file, * FROM ({kept.sql})", reading.known_roles
+        selected = normal_form(
+            raw, settings.timezone, order, duration_unit=unit, described=described, roles=known
+        )
+        staged = number(file.connection, f"INSERT INTO staged BY NAME {selected}", kept.values)
+        file.connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
+        return number(file.connection, "SELECT count(*) FROM shard_rows") if settings.shard else staged
+
+    load(reading.source, [*reading.wanted, *((name, column) for column, name in others.items())], insert)
 
 
 def _is_own(user: str, shard: Shard) -> str:
@@ -104,8 +112,8 @@ def _is_own(user: str, shard: Shard) -> str:
     return f"coalesce({number_of}, 0) = {shard.index}"
 
 
-def _keep_shard(connection: duckdb.DuckDBPyConnection, rows: Query, shard: Shard) -> tuple[Query, int]:
-    """Copy the rows of a shard, and return the query of the copy, with the number of all rows.
+def _own_rows(connection: duckdb.DuckDBPyConnection, rows: Query, shard: Shard) -> Query:
+    """Copy the rows of a shard, and return the query of the copy.
 
     Others leave an empty row, which takes no room: rows are numbered by their places, for which DuckDB would otherwise
     read the file on a single thread.
@@ -125,7 +133,7 @@ def _keep_shard(connection: duckdb.DuckDBPyConnection, rows: Query, shard: Shard
     own = f"""SELECT * EXCLUDE (is_own, has_user, shard_user) REPLACE (
             coalesce(line, {rows.first_line} + rowid - (SELECT min(rowid) FROM shard_rows)) AS line)
         FROM shard_rows WHERE is_own"""
-    return Query(own, (), rows.first_line), number(connection, "SELECT count(*) FROM shard_rows")
+    return Query(own, (), rows.first_line)
 
 
 def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | None:
