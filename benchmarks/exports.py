@@ -217,7 +217,7 @@ def peak_memory() -> float:
 @contextmanager
 def _raw(path: str, folder: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Query]]:
     """Yield a database set up as the tool's, and the file's rows as text but for a time, ordered by user and time."""
-    with scratch_database(folder / "duckdb", [path, as_glob(path)]) as connection:
+    with scratch_database(folder / "duckdb", [path]) as connection:
         source = open_file(connection, path, folder)
         query = source.query(list(choose(profiles(source.inventory, (), None), {}).roles.items()))
         in_order = f'SELECT * REPLACE (try_cast("time" AS TIMESTAMP) AS "time") FROM ({query.sql}) ORDER BY "user", "time"'

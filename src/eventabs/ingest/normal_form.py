@@ -42,7 +42,7 @@ def as_glob(path: str) -> str:
 def scratch_database(
     folder: Path, readable: Sequence[str], stop: Stop = Stop()
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open an empty database in `folder`. It may read the files `readable` and nothing else.
+    """Open an empty database in `folder`. It may read the files `readable`, also by their globs, and nothing else.
 
     The folder is created, and removed afterwards. At a requested `stop`, statements raise StopRequested.
     """
@@ -63,7 +63,10 @@ def scratch_database(
             # in notebooks without ipywidgets there is none to switch off
             with suppress(duckdb.InvalidInputException):
                 connection.execute("SET enable_progress_bar = false")
-            connection.execute("SET allowed_paths = ?", [list(readable)])
+            # a name that is read as a glob is checked as the glob and as the file that it matches
+            # a name that is read as a glob is checked as the glob and as the file that it matches
+            allowed = {form for path in readable for form in (path, as_glob(path))}
+            connection.execute("SET allowed_paths = ?", [sorted(allowed)])
             connection.execute("SET allowed_directories = ?", [[str(folder)]])
             connection.execute("SET enable_external_access = false")
             with stop.calling(connection.interrupt):

@@ -17,20 +17,14 @@ from typing import Any, Final
 import duckdb
 
 from eventabs.errors_and_exit_codes import InputError
-from eventabs.ingest import (
-    columns_rows_and_warnings_shown as shown_columns,
-    files_archives_encodings as files,
-    normal_form,
-    roles_of_columns as roles,
-    sort_and_pair,
-)
+from eventabs.ingest import files_archives_encodings as files, roles_of_columns as roles, sort_and_pair
 from eventabs.ingest.columns_by_their_values import ALIKE, SURE, Profile, profiles
-from eventabs.ingest.columns_rows_and_warnings_shown import Description
+from eventabs.ingest.columns_rows_and_warnings_shown import Description, broken_texts, describe
 from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
 from eventabs.ingest.formats import open_file
 from eventabs.ingest.formats.base import Format
 from eventabs.ingest.input_settings import InputSettings
-from eventabs.ingest.normal_form import as_glob, errors_named, fetched, scratch_database, sql
+from eventabs.ingest.normal_form import check_zone, define_words, errors_named, fetched, scratch_database, sql
 from eventabs.ingest.object_and_table_copies import Copies, copied
 from eventabs.ingest.roles_and_known_schemas import Reading, SchemaChoice
 from eventabs.interface_language import gettext as _
@@ -60,7 +54,7 @@ def _readings(sources: Sequence[Format], schemas: SchemaChoice, copies: Copies) 
     for each in found if settings.user else ():
         roles.refuse_one_user(each.source, each.user_columns if each.schema.name else None)
     known_roles = {role for each in found for role in each.known_roles}
-    normal_form.define_words(sources[0].file.connection, known_roles, settings.names)
+    define_words(sources[0].file.connection, known_roles, settings.names)
     return found
 
 
@@ -261,10 +255,8 @@ def open_export(
         if len(profile_paths) > 1:
             message = _("{path} names {count} files; the profiles are one file with a row for each user")
             raise InputError(message.format(path=profiles, count=len(profile_paths)))
-        # a name that is read as a glob is checked as the glob and as the file that it matches
-        readable = {form for path in [*named, *profile_paths] for form in (path, as_glob(path))}
-        connection = stack.enter_context(scratch_database(folder, sorted(readable), stop))
-        normal_form.check_zone(settings.timezone, connection)
+        connection = stack.enter_context(scratch_database(folder, (*named, *profile_paths), stop))
+        check_zone(settings.timezone, connection)
         files.check_codec(settings.encoding)  # before anything is unpacked
         schemas = SchemaChoice(settings.schema)
         times = schemas.times | ({columns["time"]} - {""})
@@ -292,8 +284,8 @@ def open_export(
             warnings = [warning for each in behaviors for warning in each.choice.warnings]
             warnings += roles.profile_warnings(profile, profile_columns) if profile else ()
             read = [source.file for source in (*sources, profile) if source]
-            warnings += shown_columns.broken_texts((copies.name(each.path), each) for each in read)
-            description = shown_columns.describe(behaviors, counts, warnings)
+            warnings += broken_texts((copies.name(each.path), each) for each in read)
+            description = describe(behaviors, counts, warnings)
             # rows are sorted: DuckDB would fill what it may with pages that are read once
             connection.execute("SET memory_limit = '250MB'; SET lock_configuration = true")
         on_disk = {  # one for each archive
@@ -336,7 +328,7 @@ def masked_sample(
 ) -> tuple[str, list[str], list[str]]:
     """Return the first file's columns and 20 rows as a text, the names given to columns without any, and other tables. Raises InputError."""
     path = files.expand(paths)[0]
-    with scratch_database(folder / "reading.tmp", [path, as_glob(path)], Stop()) as connection:
+    with scratch_database(folder / "reading.tmp", [path]) as connection:
         sort_and_pair.prepare(connection)
         headers = SchemaChoice("").headers
         source = open_file(connection, path, folder / "reading.tmp", settings, headers=headers)
