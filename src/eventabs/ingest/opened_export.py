@@ -243,7 +243,6 @@ def open_export(
     Raises InputError, ConfigError for zone and encoding, and StopRequested at a requested `stop`.
     """
     profiles = settings.profiles
-    columns: dict[str, str] = dict(settings.columns)
     shard = Shard.parse(settings.shard) if settings.shard else None
     local_profiles = files.expand([profiles] if profiles else [])
     local = files.expand(paths, local_profiles)
@@ -258,10 +257,9 @@ def open_export(
         connection = stack.enter_context(scratch_database(folder, (*named, *profile_paths), stop))
         check_zone(settings.timezone, connection)
         files.check_codec(settings.encoding)  # before anything is unpacked
-        schemas = SchemaChoice(settings.schema)
-        times = schemas.times | ({columns["time"]} - {""})
+        schemas = SchemaChoice(settings)
         opened = partial(
-            open_file, connection, folder=folder, headers=schemas.headers, times=times, stop=stop
+            open_file, connection, folder=folder, headers=schemas.headers, times=schemas.times, stop=stop
         )
         # sheet, table and header are those of the rows
         of_people = InputSettings(encoding=settings.encoding, columns=settings.columns)
@@ -330,7 +328,7 @@ def masked_sample(
     path = files.expand(paths)[0]
     with scratch_database(folder / "reading.tmp", [path]) as connection:
         sort_and_pair.prepare(connection)
-        headers = SchemaChoice("").headers
+        headers = SchemaChoice(InputSettings()).headers
         source = open_file(connection, path, folder / "reading.tmp", settings, headers=headers)
         sample = list(islice(source.sample(), 1000))
         found = [each for each in profiles(source.inventory, sample, connection) if each.filled]

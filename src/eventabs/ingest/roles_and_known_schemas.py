@@ -20,6 +20,7 @@ from eventabs.errors_and_exit_codes import ConfigError, InputError, toml_fault
 from eventabs.ingest.column_names import ROLES, UNSUCCESSFUL, StatedUnit, fit, plain, stated_unit, words_of
 from eventabs.ingest.formats.base import CONSTANT, Format, Query, Wanted
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
+from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import quoted, quoted_list
 from eventabs.ingest.object_and_table_copies import Copies
 from eventabs.ingest.roles_of_columns import BEHIND, Choice, alternatives, input_table, parts_of
@@ -287,24 +288,19 @@ def _read(name: str, text: str) -> Schema:
 class SchemaChoice:
     """Which schemas files may have: the shipped one that fits, the named one, or none.
 
-    `wanted` is "" (find it), NO_SCHEMA, a name or the path of a TOML file. Raises ConfigError.
+    By `[input] schema`: "" (find it), NO_SCHEMA, a name or the path of a TOML file. Raises ConfigError. `headers`: the columns of
+    tools' CSV files without a header, each with a pattern of the lines; `times`: the paths where records have their time.
     """
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, settings: InputSettings) -> None:
+        wanted = settings.schema
         self._named = _named(wanted) if wanted and wanted != NO_SCHEMA else None
         self._schemas = () if wanted == NO_SCHEMA else (self._named,) if self._named else shipped()
-
-    @property
-    def headers(self) -> dict[tuple[str, ...], re.Pattern[str]]:
-        """The columns of tools' CSV files without a header, each with a pattern of the lines."""
         known = (*self._schemas, *shipped())  # their columns have names even without a schema
-        return {each.header: each.header_pattern for each in known if each.header}
-
-    @property
-    def times(self) -> frozenset[str]:
-        """The paths where records of known tools have their time."""
+        self.headers = {each.header: each.header_pattern for each in known if each.header}
+        named: dict[str, str] = dict(settings.columns)
         columns = [each.columns.get(role, ()) for each in self._schemas for role in ("time", "end")]
-        return frozenset(path for paths in columns for path in paths)
+        self.times = frozenset(path for paths in (*columns, (named["time"],)) for path in paths if path)
 
     def of_file(self, source: Format, copies: Copies) -> Reading | None:
         """Return how a file is read by its schema, None if it is from no known tool.
