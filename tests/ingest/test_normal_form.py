@@ -26,7 +26,7 @@ def normalized(rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
         connection.execute("SET TimeZone = 'UTC'")
         sort_and_pair.prepare(connection, 0)
         define_words(connection)
-        cursor = connection.execute(normal_form(raw, "", described=True))
+        cursor = connection.execute(normal_form(raw, "", None, "s", {*ROLES, "described"}))
         names = [str(column[0]) for column in cursor.description or ()]
         found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     return sorted(found, key=itemgetter("line"))

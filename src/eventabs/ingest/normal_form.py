@@ -17,7 +17,7 @@ import duckdb
 
 from eventabs.errors_and_exit_codes import ConfigError, InputError, out_of_memory
 from eventabs.ingest import column_names as words
-from eventabs.ingest.column_names import MARKERS, OPENING_VERBS, ROLES, SENTENCE_VERBS, SEPARATORS
+from eventabs.ingest.column_names import MARKERS, OPENING_VERBS, ROLES, SENTENCE_VERBS, SEPARATORS, StatedUnit
 from eventabs.ingest.files_archives_encodings import copies_written, no_room
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import THING
@@ -63,7 +63,6 @@ def scratch_database(
             # in notebooks without ipywidgets there is none to switch off
             with suppress(duckdb.InvalidInputException):
                 connection.execute("SET enable_progress_bar = false")
-            # a name that is read as a glob is checked as the glob and as the file that it matches
             # a name that is read as a glob is checked as the glob and as the file that it matches
             allowed = {form for path in readable for form in (path, as_glob(path))}
             connection.execute("SET allowed_paths = ?", [sorted(allowed)])
@@ -163,21 +162,13 @@ _ENDING: Final = "".join(rf"(?:(\d+(?:\.\d+)?) ?(?:{unit}) ?)?" for unit in (_HO
 _SENTENCE_DURATION: Final = rf"(?:{_NUMBER} ?(?:{_HOURS}|{_MINUTES}|{_SECONDS}) ?)+"
 
 
-def normal_form(
-    raw: str,
-    zone: str,
-    dayfirst: bool | None = None,
-    *,
-    duration_unit: words.StatedUnit = "s",
-    described: bool = False,
-    roles: Collection[str] = ROLES,
-) -> str:
+def normal_form(raw: str, zone: str, dayfirst: bool | None, unit: StatedUnit, roles: Collection[str]) -> str:
     """Return the SELECT that normalizes the relation `raw` (see normal_form.sql).
 
     `zone` is a time zone's name, or "" where wall times stay as they are. `dayfirst` None: there are no dates such as
-    03/04/2026. `duration_unit`: of durations that are plain numbers.
-    `described`: rows may have both an action and a text. `roles`: those that the rows may have; the SQL for others, `{if role}...{else}...{end}`,
-    takes as long to prepare as a small file to read.
+    03/04/2026. `unit`: of durations that are plain numbers. `roles`: those that the rows may have, and `described` where they
+    may have both an action and a text; the SQL for others, `{if role}...{else}...{end}`, takes as long to prepare as a
+    small file to read.
     """
     trimmed = (role for role in ROLES if role == "user" or (role in roles and role != "time"))
     moment = f"moment_of(wall, shift, {quoted(zone)})"
@@ -187,13 +178,13 @@ def normal_form(
     )
     return sql(
         "normal_form.sql",
-        {*roles, *(("described",) if described else ())},
+        roles,
         trimmed_roles=", ".join(f'trimmed("{role}") AS "{role}"' for role in trimmed),
         zoned=zoned if zone else "FROM summed",
         dayfirst="NULL::BOOLEAN" if dayfirst is None else str(dayfirst),
         thing=THING,
         described=sql("described.sql"),
-        in_seconds=_FACTORS.get(duration_unit, ""),
+        in_seconds=_FACTORS.get(unit, ""),
         empty="|".join(map(re.escape, sorted(words.EMPTY))),
         raw=raw,
     )

@@ -92,9 +92,10 @@ class Reading:
     """How the rows of one file are read: the columns and paths of each role, by the rules of a schema if it has one.
 
     Made of the choice of columns by role, with a schema of those that settings name. `name`: the file's, as it is shown;
-    `user`: whose it is by that, "" if a column says it. `roles`: the paths by role in order of trial, such as `userId | anonymousId`, or `"me"`: a constant; `places`: the same as paths, none for a constant.
-    `known_roles`: those that a row may have; what a schema calls an event is its action. `user_columns`: the paths that
-    name the user. `unused`: the columns that have no role and are not technical. `wanted`: what to read from the file.
+    `user`: whose it is by that, "" if a column says it. `roles`: the paths by role in order of trial, such as
+    `userId | anonymousId`, or `"me"`: a constant; `places`: the same as paths, none for a constant. `known_roles`: those that a
+    row may have, and `described` if both text and action; what a schema calls an event is its action. `user_columns`: the
+    paths that name the user. `unused`: the columns that have no role and are not technical. `wanted`: what to read from the file.
     """
 
     def __init__(self, source: Format, copies: Copies, choice: Choice, schema: Schema = _NO_TOOL) -> None:
@@ -131,6 +132,7 @@ class Reading:
             for role, paths in ordered.items()
         }
         self.known_roles = {*ordered, *self._columns, *(("action",) if schema.name else ())}
+        self.known_roles |= {"described"} if ordered.keys() >= {"text", "action"} else set()
         used = {self._place(path).column for path in self._aliases} | set(schema.technical)
         self.unused = tuple(column for column in inventory.columns if column not in used)
         # a broken row keeps the first column of the user
@@ -150,11 +152,14 @@ class Reading:
 
     def select(self, query: Query, digest: str) -> Query:
         """Return the query of the roles, and of the SQL `digest`, over a query of `wanted` and what that needs."""
-        roles = ", ".join(f'{self._role(role)} AS "{role}"' for role in ROLES)
+        values = {role: self._role(role) for role in ROLES}
+        if self.user:
+            values["user"] = quoted(self.user)
+        roles = ", ".join(f'{value} AS "{role}"' for role, value in values.items())
         if not self.schema.name:
             return replace(query, sql=f"SELECT line, problem, {roles}, {digest} AS digest FROM ({query.sql})")
         absent = quoted_list(self.schema.absent)
-        values = ", ".join(
+        trimmed = ", ".join(
             f"CASE WHEN trimmed({alias}) NOT IN ({absent}) THEN trimmed({alias}) END AS {alias}"
             if absent
             else f"trimmed({alias}) AS {alias}"
@@ -174,7 +179,7 @@ class Reading:
             query,
             sql=f"""SELECT line, {problem if conditions else "problem"} AS problem, {roles}, digest FROM (
                 SELECT *, plain_word({_EVENT}) AS word FROM (
-                    SELECT *, {event} AS {_EVENT} FROM (SELECT * REPLACE ({values}), {digest} AS digest FROM ({query.sql}))))""",
+                    SELECT *, {event} AS {_EVENT} FROM (SELECT * REPLACE ({trimmed}), {digest} AS digest FROM ({query.sql}))))""",
         )
 
     def _here(self, paths: Iterable[str]) -> tuple[str, ...]:

@@ -88,17 +88,14 @@ def load_behaviors(index: int, reading: Reading, compared: Sequence[str]) -> Non
     file.stop.check()
     others = {column: f"other{n}" for n, column in enumerate(compared) if column in reading.source.columns}
     values = [f'"{others[column]}"' if column in others else "NULL::VARCHAR" for column in compared]
-    described = reading.roles.keys() >= {"text", "action"}
     unit = settings.duration_unit if settings.duration_unit != "s" else reading.unit or "s"
 
     def insert(query: Query) -> int:
-        rows = reading.select(query, f"hash({', '.join(values)})").of_user(reading.user)
+        rows = reading.select(query, f"hash({', '.join(values)})")
         order = _date_order(file.connection, rows) if settings.dayfirst is None else settings.dayfirst
         kept = _own_rows(file.connection, rows, Shard.parse(settings.shard)) if settings.shard else rows
-        raw, known = f"SELECT {index} AS file, * FROM ({kept.sql})", reading.known_roles
-        selected = normal_form(
-            raw, settings.timezone, order, duration_unit=unit, described=described, roles=known
-        )
+        raw = f"SELECT {index} AS file, * FROM ({kept.sql})"
+        selected = normal_form(raw, settings.timezone, order, unit, reading.known_roles)
         staged = number(file.connection, f"INSERT INTO staged BY NAME {selected}", kept.values)
         file.connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
         return number(file.connection, "SELECT count(*) FROM shard_rows") if settings.shard else staged

@@ -74,11 +74,6 @@ class Query:
     values: tuple[object, ...]
     first_line: int = 1
 
-    def of_user(self, user: str) -> "Query":
-        """Return the rows as those of `user`; unchanged for ""."""
-        sql = f'SELECT * REPLACE ({quoted(user)} AS "user") FROM ({self.sql})'
-        return replace(self, sql=sql) if user else self
-
 
 Insert = Callable[[Query], int]  # inserts the rows into a table, returns their number
 
