@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
 import duckdb
 
@@ -66,22 +66,28 @@ _RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
 ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
 
 
-class Profile(NamedTuple):
+class Profile:
     """What a column or path holds in the first rows, "" where it holds nothing. `names`: the words on the way to it.
 
-    `read` is the share of its values that read as times, of the `kind` stamp, day, or clock, which needs a day beside it;
-    `codes` that of numbers and ids.
+    `words`: those of its own name, `is_of_row`: one of them says what may differ in every row. `read` is the share of its
+    values that read as times, by their usual form or as one of `times`, of the `kind` stamp, day, or clock, which needs a
+    day beside it; `codes` that of numbers and ids, `usual` that of the most frequent value.
     """
 
-    column: str
-    names: tuple[str, ...]
-    values: tuple[str, ...] = ()
-    filled: float = 1.0
-    distinct: int = 0
-    read: float = 0.0
-    kind: str = ""
-    codes: float = 0.0
-    usual: float = 0.0  # the share of its most frequent value
+    def __init__(self, path: InnerPath, values: Sequence[str], times: Collection[str]) -> None:
+        self.column, self.names, self.values, self.kind = str(path), path.names, values, ""
+        self.words = words_of(self.names[-1])
+        self.is_of_row = not {"id", "no", "number", "ref", "url", "编号", "номер"}.isdisjoint(self.words)
+        filled = [value for value in values if value]
+        held = len(filled) or 1
+        self.filled = len(filled) / len(values) if values else 1.0
+        self.distinct = len(set(filled))
+        self.usual = max(Counter(filled).values(), default=0) / held
+        clocks = max(self.share(_CLOCK), self.share(_BARE_CLOCK) if self.named("time") else 0)
+        self.read = max(clocks, sum(each in times or bool(_USUAL_TIME.match(each)) for each in filled) / held)
+        if filled:
+            self.kind = "clock" if clocks > ALIKE else "day" if self.share(_DAY) > ALIKE else "stamp"
+        self.codes = self.share(r"[\d.\-]+(?:,\d+)?|[0-9a-fA-F\-]{16,}")  # and ids of hexadecimal digits
 
     def share(self, form: str | re.Pattern[str]) -> float:
         """Return the share of its values that have a form."""
@@ -92,16 +98,6 @@ class Profile(NamedTuple):
     def is_flag(self) -> bool:
         """Whether it says yes and no, or is a part of the time."""
         return max(self.share(_FLAG), self.share(_OF_CALENDAR)) > ALIKE
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words of its own name."""
-        return words_of(self.names[-1])
-
-    @property
-    def is_of_row(self) -> bool:
-        """Whether its name has a word of what may differ in every row."""
-        return not {"id", "no", "number", "ref", "url", "编号", "номер"}.isdisjoint(self.words)
 
     @property
     def is_of_user(self) -> bool:
@@ -209,13 +205,9 @@ def profiles(
     inventory: Inventory, sample: Sequence[SampledRow], connection: duckdb.DuckDBPyConnection | None
 ) -> list[Profile]:
     """Return what the columns hold, and the paths inside them but for those to a single element of a list."""
-    every = dict.fromkeys((*map(InnerPath, inventory.columns), *map(InnerPath.of_all, inventory.leaves)))
-    paths = [
-        path
-        for path in every
-        if (path.steps or path.column not in inventory.objects)
-        and not any(isinstance(step, int) for step in path.steps)
-    ]
+    plain_columns = (InnerPath(each) for each in inventory.columns if each not in inventory.objects)
+    leaves = (leaf.of_all() for leaf in inventory.leaves)
+    paths = dict.fromkeys((*plain_columns, *(leaf for leaf in leaves if int not in map(type, leaf.steps))))
     values = {path: [value_of(row, path) for row in sample if row.values] for path in paths}
     held = {path: ["" if each.lower() in EMPTY else each for each in found] for path, found in values.items()}
     unread = {
@@ -231,9 +223,11 @@ def profiles(
                 FROM (SELECT unnest(?::VARCHAR[]) AS text)))
             WHERE believable_time(wall_time(t, usual, time_parts(t, usual)), 0) IS NOT NULL"""
         times = {text for (text,) in connection.execute(query, [sorted(unread)]).fetchall()}
-    found = [_measured(Profile(str(path), path.names, tuple(held[path])), times) for path in paths]
-    others = [each for each in found if each.read > ALIKE and not _may_be_ids(each)]
-    return [each._replace(read=0.0) if others and _may_be_ids(each) else each for each in found]
+    found = [Profile(path, held[path], times) for path in paths]
+    if any(each.read > ALIKE and not _may_be_ids(each) for each in found):
+        for each in filter(_may_be_ids, found):
+            each.read = 0.0
+    return found
 
 
 def _may_be_ids(each: Profile) -> bool:
@@ -241,21 +235,6 @@ def _may_be_ids(each: Profile) -> bool:
     comes_back = len(each.values) >= LEAST and each.distinct <= HALF * len(each.values)
     is_id = each.read < ALIKE or each.share(_LONG_NUMBER) > ALIKE
     return comes_back and is_id and not any(map(each.named, ("time", "end", "date")))
-
-
-def _measured(profile: Profile, times: Collection[str]) -> Profile:
-    filled = [value for value in profile.values if value]
-    if not (held := len(filled)):
-        return profile._replace(filled=0.0 if profile.values else 1.0)
-    clocks = max(profile.share(_CLOCK), profile.share(_BARE_CLOCK) if profile.named("time") else 0)
-    return profile._replace(
-        filled=held / len(profile.values),
-        distinct=len(set(filled)),
-        usual=Counter(filled).most_common(1)[0][1] / held,
-        read=max(clocks, sum(each in times or bool(_USUAL_TIME.match(each)) for each in filled) / held),
-        kind="clock" if clocks > ALIKE else "day" if profile.share(_DAY) > ALIKE else "stamp",
-        codes=profile.share(r"[\d.\-]+(?:,\d+)?|[0-9a-fA-F\-]{16,}"),  # and ids of hexadecimal digits
-    )
 
 
 def _padded(clock: str) -> str:

@@ -535,7 +535,7 @@ def _choice_of_file(source: Format) -> Choice:
         other = choice.near.get("action") or "..."
         warnings.append(warning("guessed_activity", message, "action", other, taken=taken))
     if found and len(found[0].values) >= LEAST:
-        warnings += _doubts(found, roles, named)
+        warnings += _doubts(choice._replace(roles=roles), named)
     return choice._replace(roles=roles, warnings=tuple(warnings))
 
 
@@ -555,10 +555,9 @@ def refuse_unnamed(source: Format) -> None:
     raise error
 
 
-def _doubts(
-    found: Sequence[Profile], roles: Mapping[str, str], named: Mapping[str, str]
-) -> Iterator[InputWarning]:
+def _doubts(choice: Choice, named: Mapping[str, str]) -> Iterator[InputWarning]:
     """Say which columns gave way, which named ones hold nothing, which of the others hold more, where users may be numbers in a group, and which ends are none."""
+    roles, found = choice.roles, choice.profiles
     by_column = {each.column: each for each in found}
     who = None if named["user"] else by_column.get(roles.get("user", ""))
     if who and who.distinct <= FEW and who.share(r"\d{0,2}") == 1:  # numbers within a group
