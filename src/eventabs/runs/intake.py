@@ -46,7 +46,7 @@ class InputDescription:
     def facts(self) -> dict[str, Any]:
         """Return what a run remembers of it."""
         return {
-            "schemas": list(self.found.schemas),
+            "schemas": [*dict.fromkeys(each.schema for each in self.found.mappings if each.schema)],
             "columns": self.found.columns,
             "warnings": [asdict(each) for each in self.warnings],
             **self.actions,

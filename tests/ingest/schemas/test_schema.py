@@ -18,7 +18,7 @@ def _read(folder: Path, path: Path, **wanted: Any) -> tuple[str, list[UserLog], 
     with opened(folder, path, **wanted) as export:
         assert export.rejected_rows == 0, list(export.rejects())
         assert export.duplicates == 0
-        return "".join(export.description.schemas), list(export.user_logs()), export.non_behaviors
+        return export.description.mappings[0].schema, list(export.user_logs()), export.non_behaviors
 
 
 def _check_session(logs: list[UserLog]) -> None:
@@ -203,7 +203,7 @@ def test_a_sample_of_the_page_is_read_as_it_shows(
 ) -> None:
     path = write(tmp_path, name, text)
     with opened(tmp_path, path) as export:
-        assert "".join(export.description.schemas) == schema
+        assert export.description.mappings[0].schema == schema
         assert export.rows == export.behaviors + export.non_behaviors
         assert facts_of(export) == behaviors.splitlines()
         copied = settings_of(export.description.proposal)
