@@ -405,9 +405,7 @@ def refuse_one_user(source: Format, user_columns: Sequence[str] | None) -> None:
         called = (each.column for each in profiles(source.inventory, (), None) if each.named("user") > SURE)
         user_columns = [named] if named else [*called]
     places = {column: source.inventory.find(column) or InnerPath(column) for column in user_columns}
-    seen = {
-        column: {value_of(row, place) for row in source.sample()} - {""} for column, place in places.items()
-    }
+    seen = {name: {value_of(row, place) for row in source.sample()} - {""} for name, place in places.items()}
     if column := next((column for column, values in seen.items() if len(values) > 1), ""):
         message = _(
             "{path} has the column {column} with several users, who would all become the one user {user}; leave out"
@@ -589,7 +587,10 @@ def _doubts(choice: Choice, named: Mapping[str, str]) -> Iterator[InputWarning]:
             continue
         others = [each for each in found if each.named(role) >= SURE and each.column not in roles.values()]
         usual = max(others, key=lambda each: each.named(role), default=chosen)
-        fuller = [each for each in others if _is_fuller(role, each, chosen)]
+        fuller = [each for each in others if each.filled > chosen.filled + MORE]
+        fuller = [each for each in fuller if not each.codes > ALIKE > chosen.codes]
+        # cities are no place of each
+        fuller = [each for each in fuller if role != "place" or each.distinct > chosen.distinct]
         better = usual.named(role) - chosen.named(role)
         matters = better > 0 if role in {"user", "time"} else usual.filled and better > NEAR_BY
         if matters and _readable(usual, role) <= (MOSTLY if role in {"user", "time"} else NEARLY_NONE):
@@ -627,12 +628,6 @@ def _doubt(code: str, message: str, role: str, chosen: Profile, other: Profile |
 
 def _readable(profile: Profile, role: str) -> float:
     return min(profile.filled, profile.read) if role == "time" else profile.filled
-
-
-def _is_fuller(role: str, other: Profile, chosen: Profile) -> bool:
-    is_code = other.codes > ALIKE > chosen.codes
-    is_coarser = role == "place" and other.distinct <= chosen.distinct  # cities are no place of each
-    return other.filled > chosen.filled + MORE and not (is_code or is_coarser)
 
 
 def profile_warnings(source: Format, wanted: Sequence[str]) -> Iterator[InputWarning]:
