@@ -153,6 +153,13 @@ def test_a_wrong_time_zone_is_an_error_of_the_config(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("word", ["{}", "{stm}"])
+def test_a_word_in_braces_that_means_no_user_is_refused(tmp_path: Path, word: str) -> None:
+    path = write(tmp_path, "a.csv", "time,item\n2026-01-01 10:00:00,x\n")
+    with pytest.raises(ConfigError, match=f"{word} is not known; write"), opened(tmp_path, path, user=word):
+        pass
+
+
 def test_profiles_join_by_user_in_the_wanted_order_and_make_no_users(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", "uid,time,event\nu1,2026-01-15,x\nu2,2026-01-15,x\n")
     rows = '用户ID,城市,年龄,vip,性别,收入\nu1," 北\n京 ",40,yes,,9\nu3,上海,20,no,女,1\n'

@@ -262,9 +262,9 @@ def _user_of_file(path: str, named: str) -> str:
     """
     file = Path(os.path.abspath(path))  # noqa: PTH100  a link to a file has a name of its own
     words = {"stem": Path(re.sub(r"(?i)\.(?:gz|zst)$", "", file.name)).stem, "parent": file.parent.name}
-    if unknown := next((word for word in _PLACEHOLDER.findall(named) if word not in words), None):
+    if unknown := [word for word in _PLACEHOLDER.findall(named) if word not in words]:
         message = _("[input] user: {word} is not known; write {stem}, {parent}, or a user's id")
-        raise ConfigError(message.format(word=f"{{{unknown}}}", stem="{stem}", parent="{parent}"))
+        raise ConfigError(message.format(word=f"{{{unknown[0]}}}", stem="{stem}", parent="{parent}"))
     return _PLACEHOLDER.sub(lambda found: words[found[1]], named)
 
 
