@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eventabs.cli.app_options_and_streams import SET_BY_FLAGS, flag_name
+from eventabs.cli.commands import SET_BY_FLAGS, flag_name
 from eventabs.config import explained_settings
 from eventabs.config.settings import Settings
 from eventabs.interface_language import Language

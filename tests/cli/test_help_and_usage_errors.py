@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from eventabs.cli.app_options_and_streams import SET_BY_FLAGS, flag_name
+from eventabs.cli.commands import SET_BY_FLAGS, flag_name
 from eventabs.cli.help_and_usage_errors import Command
 from house import ran
 from paths import ROOT

@@ -5,9 +5,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from eventabs.cli.app_options_and_streams import OutputGoneError, replace_streams
 from eventabs.errors_and_exit_codes import UsageError
-from eventabs.views.output_streams import print_bytes, print_line, stderr_console, stdout_console
+from eventabs.views.output_streams import (
+    OutputGoneError,
+    print_bytes,
+    print_line,
+    replace_streams,
+    stderr_console,
+    stdout_console,
+)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from configuration_page import CHINESE, ENGLISH, Page, Setting, content, meanings, settings
-from eventabs.cli.app_options_and_streams import SET_BY_FLAGS
+from eventabs.cli.commands import SET_BY_FLAGS
 from eventabs.config import explained_settings
 from eventabs.config.settings import Settings, load_settings
 

@@ -25,12 +25,14 @@ from .evaluation_comparison_calibration import (
 )
 from .live_progress import display as display, log_to as log_to
 from .output_streams import (
+    OutputGoneError as OutputGoneError,
     encode as encode,
     print_bytes as print_bytes,
     print_error as print_error,
     print_json as print_json,
     print_line as print_line,
     print_proposal as print_proposal,
+    replace_streams as replace_streams,
     stderr_console as stderr_console,
     stdout_console as stdout_console,
 )

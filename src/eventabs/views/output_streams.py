@@ -1,18 +1,25 @@
-"""Standard output and standard error: text from data can neither style nor break them. JSON on one line."""
+"""Standard output and standard error, which may be gone: text from data can neither style nor break them. JSON on one line."""
 
+import errno
+import io
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from rich.console import Console
 from rich.text import Text
 
+from eventabs.errors_and_exit_codes import UsageError
 from eventabs.interface_language import gettext as _
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 # C0 and C1 controls, bidi marks and overrides, line separators, BOM, and bytes of undecodable file names.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
@@ -108,3 +115,51 @@ def print_bytes(data: bytes) -> None:
     if sys.stdout is not None:  # closed by the parent process
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+
+
+class OutputGoneError(Exception):
+    """Nobody reads standard output any more, as behind `| head`."""
+
+
+def replace_streams() -> None:
+    """Replace standard output and standard error, where open, by streams of ours.
+
+    What standard error does not take (a full disk, a closed pipe or terminal) is dropped: messages must not
+    end a paid run. Standard output raises OutputGoneError or UsageError, once.
+    """
+    for name in ("stdout", "stderr"):
+        if stream := getattr(sys, name):  # else closed by the parent process
+            replaced = io.TextIOWrapper(
+                io.BufferedWriter(_Stream(stream.fileno(), tells=name == "stdout")),
+                encoding=stream.encoding,
+                errors="replace",  # a locale that lacks a character must not end a run
+                line_buffering=stream.isatty(),
+            )
+            setattr(sys, name, replaced)
+
+
+class _Stream(io.FileIO):
+    """A file that drops everything from its first error on; one that `tells` raises it in our words."""
+
+    def __init__(self, descriptor: int, *, tells: bool) -> None:
+        super().__init__(descriptor, "wb", closefd=False)
+        self._tells = tells
+        self._failed = False
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Write, or drop."""
+        if not self._failed:
+            try:
+                written = super().write(data)
+                if written is None:  # a pipe that is full and does not block
+                    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            except OSError as error:
+                self._failed = True
+                if self._tells and isinstance(error, BrokenPipeError):
+                    raise OutputGoneError from None
+                if self._tells:
+                    message = _("standard output cannot be written ({error}); lead it somewhere else")
+                    raise UsageError(message.format(error=error.strerror)) from None
+            else:
+                return written
+        return memoryview(data).nbytes
