@@ -150,9 +150,8 @@ def command(shows: str = "") -> Callable[[Callable[..., None]], Any]:
         if of_settings:
             options.append(keyword("config", default=_CONFIG, annotation=Path | None))
             for name, (panel, _table, kind, text) in _FLAGS.items():
-                hidden = name not in shows.split()
-                look: dict[str, Any] = {"help": text, "rich_help_panel": panel, "hidden": hidden}
-                how = typer.Option(None, flag_name(name), **look, min=1 if name == "limit" else None)
+                look = {"hidden": name not in shows.split(), "min": 1 if name == "limit" else None}
+                how = option(text, None, flag_name(name), rich_help_panel=panel, **look)
                 options.append(keyword(name, default=how, annotation=kind | None))
         # panels stand in the order of their first options
         options.sort(key=lambda each: (each.default.rich_help_panel == SHOWN, each.name == "json"))
@@ -452,16 +451,9 @@ def check(
     raise typer.Exit(report.exit_code)
 
 
-_FORMATS: dict[str, choices.ExportFormat] = {
-    ".csv": "csv",
-    ".xlsx": "xlsx",
-    ".xes": "xes",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".sqlite": "sqlite",
-    ".sqlite3": "sqlite",
-    ".db": "sqlite",
-}
+_FORMATS: dict[str, choices.ExportFormat] = {".csv": "csv", ".xlsx": "xlsx", ".xes": "xes"}
+_FORMATS |= dict.fromkeys((".parquet", ".pq"), "parquet")
+_FORMATS |= dict.fromkeys((".sqlite", ".sqlite3", ".db"), "sqlite")
 # each promises what CSV is not
 _NOT_WRITTEN = (
     *(".xls", ".xlsm", ".xlsb", ".ods", ".json", ".jsonl", ".ndjson", ".tsv", ".tab", ".xml", ".html"),

@@ -180,28 +180,24 @@ def _said(estimate: Estimate) -> Iterator[str]:
     yield _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each").format(
         time=duration(estimate.seconds), calls=estimate.concurrency, speed=f"{estimate.tokens_per_second:g}"
     )
-    yield _cost(estimate)
+    cost = _("Cost: unknown; set input and output prices under [llm.price] of the config")
+    if estimate.cost is not None:
+        is_usual = estimate.tier == STANDARD_TIER
+        template = _("Cost: about {cost}") if is_usual else _("Cost: about {cost} at tier {tier}")
+        cost = template.format(cost=money(estimate.cost, estimate.currency), tier=estimate.tier)
+        if estimate.cost_cached is not None:
+            cached = _(
+                "{cost}; {less} if the endpoint has the {tokens} tokens in its cache that every prompt begins with"
+            )
+            less = money(estimate.cost_cached, estimate.currency)
+            cost = cached.format(cost=cost, less=less, tokens=count(estimate.prefix_tokens))
+    yield cost
     if calls := estimate.linking_calls:
         yield ngettext(
             "{count} user is too large for a call: one more call says which journeys of its pieces are one; the figures leave it out",
             "{count} users are too large for a call: at most one more call for each says which journeys of its pieces are one; the figures leave them out",
             calls,
         )
-
-
-def _cost(estimate: Estimate) -> str:
-    if estimate.cost is None:
-        return _("Cost: unknown; set input and output prices under [llm.price] of the config")
-    is_usual = estimate.tier == STANDARD_TIER
-    template = _("Cost: about {cost}") if is_usual else _("Cost: about {cost} at tier {tier}")
-    cost = template.format(cost=money(estimate.cost, estimate.currency), tier=estimate.tier)
-    if estimate.cost_cached is not None:
-        cached = _(
-            "{cost}; {less} if the endpoint has the {tokens} tokens in its cache that every prompt begins with"
-        )
-        less = money(estimate.cost_cached, estimate.currency)
-        cost = cached.format(cost=cost, less=less, tokens=count(estimate.prefix_tokens))
-    return cost
 
 
 def render_columns(console: Console, described: InputDescription) -> None:
@@ -340,18 +336,16 @@ def showing_findings(console: Console, *, quiet: bool) -> Iterator[OnFinding]:
 
 def render_verdict(console: Console, report: CheckReport) -> None:
     """Print the verdict, and what the check itself cost."""
-    warnings = sum(finding.state == "warning" for finding in report.findings)
-    if report.exit_code == 1:
-        style, verdict = "bold red", _("The endpoint fails: see what is marked ✗")
-    elif report.exit_code:
-        style, verdict = "bold red", _("The settings have to be corrected: see what is marked ✗")
-    elif warnings:
+    style, verdict = "bold green", _("All checks passed")
+    if warnings := sum(finding.state == "warning" for finding in report.findings):
         style = "bold yellow"
         verdict = ngettext(
             "Checks passed with {count} warning", "Checks passed with {count} warnings", warnings
         )
-    else:
-        style, verdict = "bold green", _("All checks passed")
+    if report.exit_code:
+        style, verdict = "bold red", _("The settings have to be corrected: see what is marked ✗")
+    if report.exit_code == 1:
+        verdict = _("The endpoint fails: see what is marked ✗")
     facts = [verdict]
     if any(spent := report.facts.spent):
         template = _("the check took {prompt} tokens in and {completion} out in {time}")
