@@ -29,7 +29,8 @@ from eventabs.runs.observer import (
     StateChanged,
 )
 from eventabs.store import open_to_append
-from eventabs.views.live_progress import (
+from eventabs.views.output_streams import print_line
+from eventabs.views.status_summary_progress_server import (
     ALL,
     PLAIN,
     QUIET,
@@ -38,7 +39,6 @@ from eventabs.views.live_progress import (
     display,
     log_to,
 )
-from eventabs.views.output_streams import print_line
 
 NOON = datetime(2026, 1, 15, 12, 0, 0)  # noqa: DTZ001  local wall time, as people read it
 UTC_NOON = NOON.replace(tzinfo=UTC)

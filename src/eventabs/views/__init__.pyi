@@ -23,7 +23,6 @@ from .evaluation_comparison_calibration import (
     render_evaluation as render_evaluation,
     render_evaluation_page as render_evaluation_page,
 )
-from .live_progress import display as display, log_to as log_to
 from .output_streams import (
     OutputGoneError as OutputGoneError,
     encode as encode,
@@ -46,6 +45,8 @@ from .review import (
 )
 from .status_summary_progress_server import (
     ProgressServer as ProgressServer,
+    display as display,
+    log_to as log_to,
     render_calls as render_calls,
     render_status as render_status,
     render_summary as render_summary,

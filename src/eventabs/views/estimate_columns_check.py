@@ -15,8 +15,7 @@ from eventabs.runs import AskedColumns, Estimate, ExtensionEstimate, InputDescri
 from eventabs.shared_records import STANDARD_TIER, InputWarning, Request
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import cut, encode, one_line, picked, print_line, rounded
-from eventabs.views.sections import drawn, labelled
-from eventabs.views.words_and_figures import count, duration, joined, money, share
+from eventabs.views.words_and_figures import count, drawn, duration, joined, labelled, money, share
 
 
 def render_estimate(console: Console, estimate: Estimate) -> None:

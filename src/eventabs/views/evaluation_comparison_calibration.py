@@ -16,9 +16,8 @@ from eventabs.quality import AskingPlan, Calibration, ComparedRun, Comparison, E
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import cut, encode, one_line, picked, print_line
 from eventabs.views.report import colors_of, render_page
-from eventabs.views.sections import NARROW, beside, decimals, print_tables
 from eventabs.views.status_summary_progress_server import event_text
-from eventabs.views.words_and_figures import count, money
+from eventabs.views.words_and_figures import NARROW, beside, count, decimals, money, print_tables
 
 
 def score_tables(scores: Mapping[str, Mapping[str, Score]]) -> Iterator[Table]:

@@ -36,7 +36,6 @@ from eventabs.shared_records import Behavior, Counts, UserLog
 from eventabs.store import Ledger, Made, RowsOfUser, UserRow
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import one_line, picked, rounded
-from eventabs.views.sections import written
 from eventabs.views.words_and_figures import count
 
 
@@ -452,7 +451,7 @@ def render_page(name: str, styles: Sequence[str], scripts: Sequence[str], **valu
     named = "average behaviors count duration event_facts in_words limited listed money rows share"
     environment.filters |= {name: getattr(messages, name) for name in named.split()} | {
         "category": lambda name: one_line(messages.category(name)),
-        "cell": written,
+        "cell": messages.written,
         "digest": lambda text: f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}",
         "lines": visible_lines,
         "one_line": one_line,

@@ -19,8 +19,7 @@ from eventabs.store import RunDirectory
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line
 from eventabs.views.report import colors_of, render_page, shown, zone_note
-from eventabs.views.sections import print_tables
-from eventabs.views.words_and_figures import count, joined
+from eventabs.views.words_and_figures import count, joined, print_tables
 
 
 def render_review_page(sheet: Sheet) -> str:
