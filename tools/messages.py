@@ -34,8 +34,8 @@ TYPER_WORDS = (
 
 MessageId = str | tuple[str, ...]
 
-# what declares an option of a command looks its text up
-_KEYWORDS = DEFAULT_KEYWORDS | dict.fromkeys(("flag", "of_model", "of_view", "option"))
+# what declares an option of a command looks its text up, what makes a count of things both of its texts
+_KEYWORDS = DEFAULT_KEYWORDS | dict.fromkeys(("flag", "of_model", "of_view", "option")) | {"_things": (1, 2)}
 _FIELD = re.compile(r"\{([^{}]*)\}")
 # Dates and versions would change in every diff.
 _HEADERS = ("Language", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Plural-Forms")

@@ -4,7 +4,8 @@ A page shows the same tables by assets/tables.html.j2.
 """
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from textwrap import shorten
 from typing import Any
 
@@ -247,24 +248,15 @@ def causes(numbers: Mapping[str, int]) -> Iterator[str]:
         yield f"{in_words(code)} ×{count(number)}"
 
 
-def events(number: int) -> str:
-    """Count events."""
-    return ngettext("{count} event", "{count} events", number)
+def _things(singular: str, plural: str) -> Callable[[int], str]:
+    """Make what counts things of a kind."""
+    return partial(ngettext, singular, plural)
 
 
-def journeys(number: int) -> str:
-    """Count journeys."""
-    return ngettext("{count} journey", "{count} journeys", number)
-
-
-def users(number: int) -> str:
-    """Count users."""
-    return ngettext("{count} user", "{count} users", number)
-
-
-def behaviors(number: int) -> str:
-    """Count behaviors."""
-    return ngettext("{count} behavior", "{count} behaviors", number)
+events = _things("{count} event", "{count} events")
+journeys = _things("{count} journey", "{count} journeys")
+users = _things("{count} user", "{count} users")
+behaviors = _things("{count} behavior", "{count} behaviors")
 
 
 def filled(message: str, number: int, **more: object) -> str:
