@@ -198,10 +198,6 @@ def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR091
             template = _(
                 "Settings have changed since this run began ({changes}): they hold for users not done yet"
             )
-            if not note.is_answered:
-                template = _(
-                    "Settings have changed since this run began ({changes}): nothing is answered yet, so they hold"
-                )
             return template.format(changes=note.changes)
         case runs.Serving():
             return _("Progress is also at {address}").format(address=note.address)
