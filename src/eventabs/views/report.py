@@ -12,7 +12,6 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from importlib import resources
@@ -39,18 +38,15 @@ from eventabs.views.output_streams import one_line, picked, rounded
 from eventabs.views.words_and_figures import count
 
 
-@dataclass(slots=True)
 class Sums:
     """What all users have, also those that the page does not keep. Those by user count a user once for each thing."""
 
-    goal: str
-    types: Counter[str] = field(default_factory=Counter)
-    type_users: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)  # of journeys
-    kind_users: Counter[str] = field(default_factory=Counter)
-    kind_converted: Counter[str] = field(default_factory=Counter)
-    category_users: Counter[str] = field(default_factory=Counter)
-    goal_types: set[str] = field(default_factory=set)
+    def __init__(self, goal: str) -> None:
+        self.goal = goal
+        self.types, self.type_users, self.category_users = Counter[str](), Counter[str](), Counter[str]()
+        # of journeys
+        self.kinds, self.kind_users, self.kind_converted = Counter[str](), Counter[str](), Counter[str]()
+        self.goal_types = set[str]()
 
     def add(self, user: Made) -> None:
         """Count what was made of a user."""
@@ -104,9 +100,7 @@ class PackedUsers:
         self._kinds: dict[tuple[str, str], int] = {}  # numbers, by type and category
         self._reasons: dict[str, int] = {"": 0}
         self._columns: dict[str, int] = {}  # of profiles
-        self._begin_chunk()
-
-    def _begin_chunk(self) -> None:
+        # of the chunk that is not closed
         self._records: list[list[Any]] = []
         self._size = 0  # behaviors and events
         self._names, self._summaries = {"": 0}, {"": 0}  # numbers of texts
@@ -187,7 +181,7 @@ class PackedUsers:
             names, summaries = list(map(shown, self._names)), list(map(shown, self._summaries))
             self.chunks.append(packed({"names": names, "texts": summaries, "users": self._records}))
             self.bytes += len(self.chunks[-1])
-            self._begin_chunk()
+            self._records, self._size, self._names, self._summaries = [], 0, {"": 0}, {"": 0}
 
     def index(self) -> dict[str, Any]:
         """Return what is known of the users without opening a chunk."""

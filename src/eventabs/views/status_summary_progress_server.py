@@ -282,13 +282,6 @@ def progress_fields(status: str, progress: Progress, left: float | None) -> dict
 
 def status_json(state: RunState, **more: object) -> str:
     """Return the state of a run as one line of JSON, with what else is to be said."""
-    fields = _shared_fields(state) | {
-        "limited": {"users": state.users, "of": state.limited_of} if state.limited_of else None,
-        "last_failure": state.last_failure and messages.noted(state.last_failure),
-        "cooling_seconds": round(state.cooling_seconds, 1),
-        "tokens_per_second": rounded(state.tokens_per_second, 1),
-        "cost_projected": rounded(state.cost_projected, 6),
-    }
     shown = progress_fields(state.status, state, state.eta_seconds)
     if state.shards:
         shards = [
@@ -296,10 +289,10 @@ def status_json(state: RunState, **more: object) -> str:
             for shard in state.shards
         ]
         more |= {"shards": shards, **picked("missing_shards merged_at", state)}
-    return encode(shown | picked(_STATUS_KEYS, fields, state.endpoint, state) | more)
+    return encode(shown | picked(_STATUS_KEYS, _fields(state), state.endpoint, state) | more)
 
 
-def _shared_fields(state: RunState) -> dict[str, object]:
+def _fields(state: RunState) -> dict[str, object]:
     """Return the figures of which JSON has another form than the record."""
     return {
         "users": state.users,
@@ -312,6 +305,11 @@ def _shared_fields(state: RunState) -> dict[str, object]:
             for tier, use in state.tiers.items()
             if state.tiers.keys() - {STANDARD_TIER}  # else the ordinary one served all
         },
+        "limited": {"users": state.users, "of": state.limited_of} if state.limited_of else None,
+        "last_failure": state.last_failure and messages.noted(state.last_failure),
+        "cooling_seconds": round(state.cooling_seconds, 1),
+        "tokens_per_second": rounded(state.tokens_per_second, 1),
+        "cost_projected": rounded(state.cost_projected, 6),
     }
 
 
@@ -481,7 +479,7 @@ def _most_frequent(rows: Mapping[str, int]) -> str:
 
 def summary_json(summary: RunState) -> str:
     """Return the object that run and resume print with --json."""
-    return encode(picked(_SUMMARY_KEYS, _shared_fields(summary), summary.input, summary.endpoint, summary))
+    return encode(picked(_SUMMARY_KEYS, _fields(summary), summary.input, summary.endpoint, summary))
 
 
 def _figures(summary: RunState) -> Iterator[tuple[str, str]]:
