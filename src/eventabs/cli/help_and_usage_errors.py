@@ -24,19 +24,17 @@ _EXTRA = "Got unexpected extra argument(s) "
 class _Page:
     """A help page that is all in one language, and cuts nothing away. A mixin of typer's commands and groups."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  typer keeps the type to itself
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401  typer keeps the type to itself
         """Take the arguments apart; refuse a flag that is followed by a truth value."""
         flags = {name for each in self.params for name in each.opts if getattr(each, "is_flag", False)}  # type: ignore[attr-defined]
         for flag, value in pairwise(args):
             if flag in flags and value.lower() in ("true", "false", "yes", "no", "on", "off", "1", "0"):
                 ctx.fail(_("{option} takes no value").format(option=flag))
-        rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
-        return rest
+        return super().parse_args(ctx, args)  # type: ignore[misc]
 
-    def get_usage(self, ctx: Any) -> str:  # noqa: ANN401  typer keeps the type to itself
+    def get_usage(self, ctx: Any) -> Any:  # noqa: ANN401  typer keeps the type to itself
         """Return the usage line."""
-        usage: str = super().get_usage(ctx)  # type: ignore[misc]
-        return usage.replace("Usage: ", _("Usage: "), 1)
+        return super().get_usage(ctx).replace("Usage: ", _("Usage: "), 1)  # type: ignore[misc]
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401  as above
         """Return the options, each as the help page shows it."""
@@ -81,7 +79,6 @@ class Group(_Page, TyperGroup):
 
 def explained(error: TyperException) -> str:
     """Say a usage error in one line, with the next step."""
-    context = getattr(error, "ctx", None)
     option = getattr(error, "option_name", None)
     if isinstance(error, BadParameter):
         parameter: Any = error.param  # typer shows the type of a parameter on its help page only
@@ -105,9 +102,9 @@ def explained(error: TyperException) -> str:
         what = _("{option} takes no value").format(option=option)
     else:
         what = _("{option} needs a value").format(option=option)
-    if context is None:
-        return what
-    return _("{what}; see: {command} --help").format(what=what, command=context.command_path)
+    if context := getattr(error, "ctx", None):
+        what = _("{what}; see: {command} --help").format(what=what, command=context.command_path)
+    return what
 
 
 def choose_language() -> None:
