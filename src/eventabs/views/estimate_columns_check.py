@@ -163,19 +163,14 @@ def _said(estimate: Estimate) -> Iterator[str]:
             limit=limits[estimate.binds],
         )
     if dense := estimate.dense:
-        line = ngettext(
-            "--compaction dense: {count} batch, {tokens} input tokens",
-            "--compaction dense: {count} batches, {tokens} input tokens",
-            dense["batches"],
-        ).format(tokens=count(dense["prompt_total"]))
+        line = _("--compaction dense: {batches}, {tokens} input tokens")
+        line = messages.filled(line, dense["batches"], tokens=count(dense["prompt_total"]))
         about = _("{line}; about, scaled up from {users} users evenly spread")
         yield about.format(line=line, users=count(estimate.sampled)) if estimate.sampled else line
     if larger := estimate.larger_output:
-        yield ngettext(
-            "--max-output-tokens {limit} instead of {present}: {count} batch instead of {now}",
-            "--max-output-tokens {limit} instead of {present}: {count} batches instead of {now}",
-            larger["batches"],
-        ).format(limit=larger["limit"], present=estimate.max_output_tokens, now=count(estimate.batches))
+        line = _("--max-output-tokens {limit} instead of {present}: {batches} instead of {now}")
+        facts = {"present": estimate.max_output_tokens, "now": count(estimate.batches)}
+        yield messages.filled(line, larger["batches"], limit=larger["limit"], **facts)
     yield _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each").format(
         time=duration(estimate.seconds), calls=estimate.concurrency, speed=f"{estimate.tokens_per_second:g}"
     )

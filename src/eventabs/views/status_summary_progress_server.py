@@ -111,8 +111,7 @@ class RichObserver(Live):
     ) -> None:
         self._verbose = verbose
         self._clock = clock
-        moment = clock()
-        self._panel = ProgressPanel(currency, moment, moment, moment, moment, phase=_("reading the input"))
+        self._panel = ProgressPanel(currency, began=clock(), phase=_("reading the input"))
         self._columns = WIDTH  # of the frame drawn last
         super().__init__(
             console=console,
@@ -379,15 +378,12 @@ def watch_status(
 
 
 def _picture(state: RunState) -> Group:
-    endpoint = state.endpoint
     phase = _("waiting for the first reply") if state.users else _("reading the input")
-    seconds = state.seconds
     panel = ProgressPanel(
-        endpoint.currency,
-        now=seconds,
-        counted_at=seconds,
-        cooling_until=seconds + state.cooling_seconds,
-        title=endpoint.title,
+        state.endpoint.currency,
+        began=-state.seconds,
+        cooling_until=state.cooling_seconds,
+        title=state.endpoint.title,
         phase=phase if state.status == "running" else "",
         progress=state,
         trouble=messages.noted(state.last_failure) if state.last_failure else "",
@@ -422,12 +418,9 @@ def _lines(state: RunState) -> list[str]:
         lines.append(_("Asked again: {users}").format(users=again))
     lines += messages.failures(state.failures)
     for job in filter(lambda job: job.is_out, state.jobs):
-        line = ngettext(
-            "Job {job} ({batch_id}): {status}, {count} request",
-            "Job {job} ({batch_id}): {status}, {count} requests",
-            job.requests,
-        )
-        lines.append(line.format(job=job.id, batch_id=job.batch_id or "-", status=job.status or job.state))
+        facts = {"job": job.id, "batch_id": job.batch_id or "-", "status": job.status or job.state}
+        line = _("Job {job} ({batch_id}): {status}, {requests}")
+        lines.append(messages.filled(line, job.requests, **facts))
     return lines
 
 
@@ -491,9 +484,8 @@ def _figures(summary: RunState) -> Iterator[tuple[str, str]]:
         yield _("asked again"), again
     yield _("time"), duration(summary.seconds)
     if (taken := summary.extension) is not None:
-        calls = ngettext("{count} call", "{count} calls", taken["calls"])
         users = messages.users(taken["new_users"] + taken["extended_users"])
-        facts = [users, messages.behaviors(taken["new_behaviors"]), calls]
+        facts = [users, messages.behaviors(taken["new_behaviors"]), messages.calls(taken["calls"])]
         if is_remote:
             facts.append(messages.tokens(taken["prompt_tokens"], taken["completion_tokens"]))
         yield _("new"), listed(facts)

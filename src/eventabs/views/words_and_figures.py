@@ -172,19 +172,11 @@ def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR091
         case runs.BatchDone():
             return _batch_done(note)
         case runs.CallFailed():
-            return ngettext(
-                "Call {call} for {count} user failed: {error}",
-                "Call {call} for {count} users failed: {error}",
-                note.users,
-            ).format(call=note.call, error=note.error)
+            template = _("Call {call} for {users} failed: {error}")
+            return filled(template, note.users, call=note.call, error=note.error)
         case runs.RequestsWritten():
-            template = ngettext(
-                "{count} request to be answered: {path}",
-                "{count} requests to be answered: {path}",
-                note.requests,
-            )
-            more = _("; more could pass --max-cost or --max-total-tokens") if note.left else ""
-            return template.format(path=note.path) + more
+            written = filled(_("{requests} to be answered: {path}"), note.requests, path=note.path)
+            return written + (_("; more could pass --max-cost or --max-total-tokens") if note.left else "")
         case runs.RepliesRead():
             read = listed(_line_count(kind, number) for kind, number in note.lines.items())
             return _("Read {path}: {facts}").format(path=note.path, facts=read or _("nothing"))
@@ -224,13 +216,10 @@ def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR091
 
 def plan_line(batches: int, users_per_batch: float) -> str:
     """Count the batches of a plan and the users in each."""
+    template = _("Split into {batches}, {average} users a batch on average")
     if users_per_batch == 1:
-        return ngettext("Split into {count} batch of 1 user", "Split into {count} batches of 1 user", batches)
-    return ngettext(
-        "Split into {count} batch, {average} users a batch on average",
-        "Split into {count} batches, {average} users a batch on average",
-        batches,
-    ).format(average=average(users_per_batch))
+        template = _("Split into {batches} of 1 user")
+    return filled(template, batches, average=average(users_per_batch))
 
 
 def limited(asked: int, of: int) -> list[str]:
@@ -253,11 +242,18 @@ events = _things("{count} event", "{count} events")
 journeys = _things("{count} journey", "{count} journeys")
 users = _things("{count} user", "{count} users")
 behaviors = _things("{count} behavior", "{count} behaviors")
+calls = _things("{count} call", "{count} calls")
+batches = _things("{count} batch", "{count} batches")
+requests = _things("{count} request", "{count} requests")
+lines = _things("{count} line", "{count} lines")
+_NAMED = {"events": events, "users": users, "behaviors": behaviors, "batches": batches}
+_NAMED |= {"requests": requests, "lines": lines}
 
 
 def filled(message: str, number: int, **more: object) -> str:
-    """Fill in a number, which the message has as {count}, {users} or {events}."""
-    return message.format(count=count(number), users=users(number), events=events(number), **more)
+    """Fill in a number, which the message has as {count}, or with its noun: {events}, {users} or another of those named."""
+    told = {name: of(number) for name, of in _NAMED.items()}
+    return message.format(**{"count": count(number)} | told | more)
 
 
 def counted(*said: tuple[str, int], **more: object) -> list[str]:
@@ -353,16 +349,8 @@ def _input_read(note: runs.InputRead) -> str:
             note.paired_ends,
         )
         parts.append(template.format(alone=count(note.unpaired)))
-    shortened = ngettext(
-        "{count} behavior with a text cut to 200 characters",
-        "{count} behaviors with a text cut to 200 characters",
-        note.shortened,
-    )
-    skipped = ngettext(
-        "{count} line of titles and sums left out",
-        "{count} lines of titles and sums left out",
-        note.skipped_lines,
-    )
+    shortened = _("{behaviors} with a text cut to 200 characters")
+    skipped = _("{lines} of titles and sums left out")
     no_behavior = ngettext("{count} row is no behavior", "{count} rows are no behaviors", note.non_behaviors)
     foreign = ngettext("{count} row of other shards", "{count} rows of other shards", note.other_rows)
     parts += counted((shortened, note.shortened), (skipped, note.skipped_lines))
@@ -435,8 +423,8 @@ def figures(progress: runs.Progress, currency: str) -> Iterator[tuple[str, ...]]
     batches = of.format(done=count(progress.batches_done), total=count(progress.batches_total))
     template = _("{count} of {limit} in flight") if progress.in_flight_limit else _("{count} in flight")
     flying = template.format(count=count(progress.in_flight), limit=count(progress.in_flight_limit))
-    calls = ngettext("{count} call", "{count} calls", progress.calls)
-    yield _("batches"), batches, flying if progress.in_flight_limit or progress.in_flight else "", calls
+    flying = flying if progress.in_flight_limit or progress.in_flight else ""
+    yield _("batches"), batches, flying, calls(progress.calls)
     speed, projected = progress.tokens_per_second, progress.cost_projected
     sent = filled(_("{count} in"), progress.prompt_tokens)
     pace = "" if speed is None else _("{count} tokens/s").format(count=average(speed))
@@ -481,12 +469,11 @@ def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> I
     """Tell the calls and the cost of each tier, where another than the ordinary one served some."""
     for tier, use in counts.tiers.items():
         if counts.tiers.keys() - {STANDARD_TIER} and use["calls"]:
-            calls = ngettext("{count} call", "{count} calls", use["calls"])
-            cost = costs.get(tier)
+            cost, made = costs.get(tier), calls(use["calls"])
             template = _("tier {tier}: {calls}") if cost is None else _("tier {tier}: {calls}, {cost}")
             if cost is not None and tier not in {STANDARD_TIER, "flex", BATCH_TIER}:
                 template = _("tier {tier}: {calls}, {cost} at the ordinary price, since its own is not known")
-            yield template.format(tier=one_line(tier), calls=calls, cost=money(cost or 0.0, currency))
+            yield template.format(tier=one_line(tier), calls=made, cost=money(cost or 0.0, currency))
 
 
 def news(counts: runs.Extended | runs.ExtensionEstimate) -> list[str]:
