@@ -22,7 +22,7 @@ from typer.exceptions import TyperException
 import eventabs
 
 # rooms load what is looked up in them
-from eventabs import __version__, config, providers, quality, runs, setting_choices as choices, store, views
+from eventabs import __version__, config, providers, quality, runs, setting_choices as choice, store, views
 from eventabs.cli.help_and_usage_errors import Command, Group, explained
 from eventabs.errors_and_exit_codes import EventabsError, InputError, UsageError, WrongSettingsError
 from eventabs.interface_language import LANGUAGES, active, gettext as _
@@ -69,31 +69,26 @@ _FLAGS: dict[str, tuple[str, str, Any, str]] = {
     "max_rejects": (INPUT, "input", float, _("Share of rows that may be unreadable. (default: 0.05)")),
     "shard": (INPUT, "input", str, _("Only the users of shard i of N, i from 0, such as 3/16.")),
     "limit": (INPUT, "run", int, _("Only the first N users; resume goes on with the others.")),
-    "provider": (MODEL, "llm", choices.ProviderChoice, _("openai: a model; rules: built in, calls nobody.")),
+    "provider": (MODEL, "llm", choice.ProviderChoice, _("openai: a model; rules: built in, calls nobody.")),
     "preset": (MODEL, "llm", str, _("Known endpoint, such as deepseek, qwen or vllm.")),
     "model": (MODEL, "llm", str, _("Name of the model.")),
     "base_url": (MODEL, "llm", str, _("Address of the endpoint, such as https://api.deepseek.com/v1.")),
-    "tier": (MODEL, "llm", choices.TierName, _("flex: slower answers at about half the price.")),
+    "tier": (MODEL, "llm", choice.TierName, _("flex: slower answers at about half the price.")),
     "detail": (
         MODEL,
         "prompt",
-        choices.Detail,
+        choice.Detail,
         _("day: events and journeys; fine: every occasion; journeys alone."),
     ),
-    "answer": (MODEL, "prompt", choices.AnswerForm, _("Form of the answers; lines cost the fewest tokens.")),
-    "compaction": (
-        BUDGET,
-        "compaction",
-        choices.Compaction,
-        _("line; dense: shorter, with codes for names."),
-    ),
+    "answer": (MODEL, "prompt", choice.AnswerForm, _("Form of the answers; lines cost the fewest tokens.")),
+    "compaction": (BUDGET, "compaction", choice.Compaction, _("line; dense: shorter, with codes for names.")),
     "max_input_tokens": (BUDGET, "budget", int, _("Tokens of a prompt. (default: 40000)")),
     "max_output_tokens": (BUDGET, "budget", int, _("Tokens of an answer. (default: 8192)")),
     "max_users": (BUDGET, "budget", int, _("Users in a prompt. (default: 30)")),
     "mode": (
         PACE,
         "run",
-        choices.RunMode,
+        choice.RunMode,
         _("live; batch: cheaper, by the batch service; files: write requests.jsonl."),
     ),
     "concurrency": (PACE, "run", int, _("Calls at a time. (default: 3)")),
@@ -103,7 +98,7 @@ _FLAGS: dict[str, tuple[str, str, Any, str]] = {
     "wait": (PACE, "run", bool, _("Wait for an endpoint that does not accept connections yet.")),
     "max_cost": (PACE, "run", float, _("Stop before more than this is spent, 0: never; needs llm.price.")),
     "max_total_tokens": (PACE, "run", int, _("Stop before more tokens than this are used, 0: never.")),
-    "engine": (MACHINES, "cluster", choices.Engine, _("ray: the machines of a Ray cluster make the calls.")),
+    "engine": (MACHINES, "cluster", choice.Engine, _("ray: the machines of a Ray cluster make the calls.")),
     "ray_address": (MACHINES, "cluster", str, _("auto: the cluster of this machine; or host:port.")),
 }
 SET_BY_FLAGS = {flag: (table, flag) for flag, (_panel, table, *_rest) in _FLAGS.items()}
@@ -400,7 +395,11 @@ def init(
         steps = [_('change it, then name it in eventabs.toml: [rules] file = "{path}"').format(path=output)]
     else:
         if preset is None and output != stdout and sys.stdin.isatty() and sys.stderr.isatty():
-            preset = _asked_preset()
+            names = providers.preset_names()
+            question = _("Endpoint ({names}; nothing: no model, the built-in rules)")
+            while preset not in ("", *names):
+                asked = question.format(names=", ".join(names))
+                preset = typer.prompt(asked, default="", show_default=False, err=True).strip()
         known = providers.load_preset(preset) if preset else None
         model = model or (known.suggested_model if known else "")
         output = output or Path("eventabs.toml")
@@ -418,23 +417,13 @@ def init(
     try:
         with output.open("x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError:
-        message = _("{path} exists; name another file with --output")
-        raise UsageError(message.format(path=output)) from None
     except OSError as error:
         message = _("{path} cannot be written ({error}); name another file with --output")
+        if isinstance(error, FileExistsError):
+            message = _("{path} exists; name another file with --output")
         raise UsageError(message.format(path=output, error=error.strerror or error)) from None
     print_line(stdout_console(), str(output))
     print_line(stderr_console(), *steps)
-
-
-def _asked_preset() -> str:
-    names = providers.preset_names()
-    question = _("Endpoint ({names}; nothing: no model, the built-in rules)").format(names=", ".join(names))
-    while True:
-        answer: str = typer.prompt(question, default="", show_default=False, err=True).strip()
-        if not answer or answer in names:
-            return answer
 
 
 @command("preset model base_url provider")
@@ -451,7 +440,7 @@ def check(
     raise typer.Exit(report.exit_code)
 
 
-_FORMATS: dict[str, choices.ExportFormat] = {".csv": "csv", ".xlsx": "xlsx", ".xes": "xes"}
+_FORMATS: dict[str, choice.ExportFormat] = {".csv": "csv", ".xlsx": "xlsx", ".xes": "xes"}
 _FORMATS |= dict.fromkeys((".parquet", ".pq"), "parquet")
 _FORMATS |= dict.fromkeys((".sqlite", ".sqlite3", ".db"), "sqlite")
 # each promises what CSV is not
@@ -524,7 +513,7 @@ def report(
 @command()
 def export(
     checkpoint: Path = CHECKPOINT,
-    form: choices.ExportFormat | None = option(
+    form: choice.ExportFormat | None = option(
         "Format of the file. (default: as --output ends, else csv)", None, "--format"
     ),
     output: str = option(
@@ -535,7 +524,7 @@ def export(
         show_default=False,
     ),
     rows: bool = flag("Write the behaviors too, with their texts and what became of each."),
-    cases: choices.TraceCases = option("What a trace of XES is about.", "users"),
+    cases: choice.TraceCases = option("What a trace of XES is about.", "users"),
     replace: bool = flag("Replace the file or the object that is there."),
     bom: bool = flag("Mark a CSV as UTF-8, so that Excel shows Chinese."),
     timezone: str | None = option(
@@ -567,7 +556,7 @@ def export(
         print_line(stderr_console(), _("The run has no journeys, so the log is empty; try --cases users"))
 
 
-def _format_of(output: str, form: choices.ExportFormat | None) -> choices.ExportFormat:
+def _format_of(output: str, form: choice.ExportFormat | None) -> choice.ExportFormat:
     name = public_address(output).partition("?")[0]
     ending = PurePosixPath(name).suffix.lower()
     by_name = _FORMATS.get(ending)
@@ -667,12 +656,11 @@ def audit(
         raise UsageError(message.format(share=share))
     plan = quality.plan_audit(checkpoint, invocation, share=part, seed=seed, out=out, confirmed=yes)
     summary = _asked(plan, invocation, shown, yes=yes)
-    code = _exit_code(summary) if summary else 0
     if summary is None or summary.done:
         diff(first=checkpoint, second=plan.arms[0].path, users=users, output=output, json=shown.json)
     elif shown.json:
         print_json(views.summary_json(summary))
-    raise typer.Exit(code)
+    raise typer.Exit(_exit_code(summary) if summary else 0)
 
 
 @command("max_cost max_total_tokens")
@@ -692,8 +680,7 @@ def calibrate(
     """Ask about some users of a run in calls of several sizes: how many users and rows a call?"""
     tried = [int(size) if size.strip().isdecimal() else 0 for size in sizes.split(",")]
     if not all(tried):
-        message = _("--sizes {sizes}: it takes numbers of users, such as 4,8,16")
-        raise UsageError(message.format(sizes=sizes))
+        raise UsageError(_("--sizes {sizes}: it takes numbers of users, such as 4,8,16").format(sizes=sizes))
     plan = quality.plan_calibration(
         checkpoint, invocation, users=users, sizes=tried, margin=margin, seed=seed, out=out, confirmed=yes
     )
@@ -784,8 +771,7 @@ def main() -> None:  # noqa: C901  each error has its end
         handle_signals(signal.default_int_handler)  # what is not committed is undone
         known = "auto", *LANGUAGES
         if os.environ.get("EVENTABS_LANG") not in (None, "", *known):
-            message = _("EVENTABS_LANG takes one of: {choices}")
-            raise UsageError(message.format(choices=", ".join(known)))
+            raise UsageError(_("EVENTABS_LANG takes one of: {choices}").format(choices=", ".join(known)))
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except views.OutputGoneError:
         code = 0
