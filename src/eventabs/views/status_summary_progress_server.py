@@ -218,24 +218,20 @@ class PlainObserver:
 
     def noted(self, fact: runs.Fact) -> None:
         """Write a note, and the counts at a stop and after every tenth batch."""
+        is_counted = isinstance(fact, runs.StateChanged) and fact.status != "running"
         if isinstance(fact, Progress):
             before, self._latest = self._latest or fact, fact
-            if fact.batches_done // 10 > before.batches_done // 10:
-                self._count()
-            return
-        if _look(fact)[0] > self.level:
-            return
-        if isinstance(fact, runs.CoolingDown) and self.level < ALL:
-            now, before_then = self.now(), self._cooling_until
-            self._cooling_until = now + timedelta(seconds=fact.seconds)
-            if before_then is not None and now < before_then:  # it is only extended, and told already
+            is_counted = fact.batches_done // 10 > before.batches_done // 10
+        else:
+            if _look(fact)[0] > self.level:
                 return
-        self._line(messages.noted(fact))
-        if isinstance(fact, runs.StateChanged) and fact.status != "running":
-            self._count()
-
-    def _count(self) -> None:
-        if self.level > QUIET and self._latest is not None:
+            if isinstance(fact, runs.CoolingDown) and self.level < ALL:
+                now, before_then = self.now(), self._cooling_until
+                self._cooling_until = now + timedelta(seconds=fact.seconds)
+                if before_then is not None and now < before_then:  # it is only extended, and told already
+                    return
+            self._line(messages.noted(fact))
+        if is_counted and self._latest is not None and self.level > QUIET:
             self._line(messages.progress_line(self._latest, self.currency))
 
     def _line(self, text: str) -> None:
@@ -381,7 +377,7 @@ def _picture(state: RunState) -> Group:
     phase = _("waiting for the first reply") if state.users else _("reading the input")
     panel = ProgressPanel(
         state.endpoint.currency,
-        began=-state.seconds,
+        began=-state.seconds,  # the clock begins now
         cooling_until=state.cooling_seconds,
         title=state.endpoint.title,
         phase=phase if state.status == "running" else "",

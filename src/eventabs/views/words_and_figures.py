@@ -161,16 +161,24 @@ def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR091
                 line = joined((line, too_late(note), _("listed in {path}").format(path=note.listed)))
             return _("Extension: {facts}").format(facts=line)
         case runs.Planned():
-            rest = filled(
-                _("{pending} of {users} still to do"), note.users, pending=count(note.pending_users)
-            )
+            rest = _("{pending} of {users} still to do")
+            rest = filled(rest, note.users, pending=count(note.pending_users))
             plan = plan_line(note.batches, note.users_per_batch)
             return plan if note.pending_users == note.users else joined((plan, rest))
         case runs.Retrying():
             template = _("Call {call}: {cause}; again in {wait}")
             return template.format(call=note.call, cause=note.cause, wait=duration(note.wait_seconds))
         case runs.BatchDone():
-            return _batch_done(note)
+            template = _("Call {call}: {usable} of {users} usable in {time}")
+            usable, time = count(note.usable), duration(note.seconds)
+            clauses = [filled(template, note.users, call=note.call, usable=usable, time=time)]
+            for code, number in note.unusable.items():
+                clauses.append(filled(_("{reason} ({count})"), number, reason=in_words(code)))
+            ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
+            clauses += counted((ignored, note.ignored), (_added_by_rules(note.missed), note.missed))
+            if of_rows := counted((_("{count} unplaced"), note.unplaced)) + _slips(note):
+                clauses.append(_("{state}: {facts}").format(state=_("rows"), facts=listed(of_rows)))
+            return joined(clauses)
         case runs.CallFailed():
             template = _("Call {call} for {users} failed: {error}")
             return filled(template, note.users, call=note.call, error=note.error)
@@ -329,11 +337,8 @@ def equal_columns(read: runs.InputRead) -> str:
 
 
 def _input_read(note: runs.InputRead) -> str:
-    parts = [
-        ngettext("{count} file", "{count} files", note.files),
-        users(note.users),
-        behaviors(note.behaviors),
-    ]
+    files = ngettext("{count} file", "{count} files", note.files)
+    parts = [files, users(note.users), behaviors(note.behaviors)]
     if note.encodings:
         parts.append(_("read as {encodings}").format(encodings=", ".join(note.encodings)))
     if note.rejected_rows:
@@ -356,18 +361,6 @@ def _input_read(note: runs.InputRead) -> str:
     parts += counted((shortened, note.shortened), (skipped, note.skipped_lines))
     parts += counted((no_behavior, note.non_behaviors), (foreign, note.other_rows))
     return _("Input: {facts}").format(facts=listed(parts))
-
-
-def _batch_done(note: runs.BatchDone) -> str:
-    sentence = _("Call {call}: {usable} of {users} usable in {time}").format(
-        call=note.call, usable=count(note.usable), users=users(note.users), time=duration(note.seconds)
-    )
-    clauses = [filled(_("{reason} ({count})"), n, reason=in_words(code)) for code, n in note.unusable.items()]
-    ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
-    clauses += counted((ignored, note.ignored), (_added_by_rules(note.missed), note.missed))
-    if of_rows := counted((_("{count} unplaced"), note.unplaced)) + _slips(note):
-        clauses.append(_("{state}: {facts}").format(state=_("rows"), facts=listed(of_rows)))
-    return joined((sentence, *clauses))
 
 
 def _slips(of: runs.BatchDone | Counts) -> list[str]:
