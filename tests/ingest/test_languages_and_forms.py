@@ -223,7 +223,7 @@ def test_a_chat_of_kakaotalk_on_a_pc_has_its_days_between_the_messages(tmp_path:
 
 
 def test_a_name_with_a_colon_is_one_name_in_whatsapp(tmp_path: Path) -> None:
-    names = ("ann", "Souaga:/ YAAN", "bob", "+233 59")
+    names: tuple[str, ...] = ("ann", "Souaga:/ YAAN", "bob", "+233 59")
     lines = [f"8/{day}/23, 7:45 AM - {names[day % 4]}: so {day}" for day in range(13, 28)]
     found = facts(tmp_path, write(tmp_path, "chat.txt", "\n".join(lines) + "\n"))
     assert {line.split("|")[0] for line in found} == {*names}
