@@ -44,7 +44,6 @@ class Checked:
     def __init__(self, report: CheckReport) -> None:
         self.code = report.exit_code
         self.report = report
-        self.facts = report.facts
         self.findings = {finding.name: finding for finding in report.findings}
 
     def state(self, name: str) -> str:
@@ -66,7 +65,7 @@ def check(folder: Path, server: OpenAIServer | None = None, config: str = "", **
     found: list[Finding] = []
     environment = {"OPENAI_API_KEY": KEY} | environment
     report = asyncio.run(check_all(load_settings(path, {}), str(path), environment, found.append))
-    assert tuple(found) == report.findings
+    assert found == report.findings
     assert KEY not in str(asdict(report))
     return Checked(report)
 
@@ -82,7 +81,7 @@ def test_a_good_endpoint_is_sound(tmp_path: Path, openai_server: OpenAIServer) -
     checked = check(tmp_path, openai_server, config)
     assert checked.code == 0
     assert {finding.state for finding in checked.report.findings} <= {"ok", "skipped"}
-    assert checked.facts.abilities == {
+    assert checked.report.abilities == {
         "streaming": "yes",
         "usage": "yes",
         "temperature": "yes",
@@ -92,8 +91,8 @@ def test_a_good_endpoint_is_sound(tmp_path: Path, openai_server: OpenAIServer) -
         "grammar": "yes",
         "rows": "1000",
     }
-    assert checked.facts.context_tokens == 65536
-    assert list(checked.facts.models or ()) == ["m", "other"]
+    assert checked.report.context_tokens == 65536
+    assert list(checked.report.models or ()) == ["m", "other"]
     assert checked.report.key_is_set is True
     assert 0 < (checked.report.cost or 0) < 0.05
     most = [int(str(body["max_tokens"])) for body in model.asked]
@@ -118,7 +117,7 @@ def test_each_inability_is_found(
 ) -> None:
     openai_server.behavior = model()
     checked = check(tmp_path, openai_server, "temperature = 0.5\n")
-    assert checked.facts.abilities[ability] == value
+    assert checked.report.abilities[ability] == value
     assert checked.code == 0
 
 
@@ -146,7 +145,7 @@ def test_how_many_rows_come_back_is_found_with_made_up_users(  # noqa: PLR0917  
     checked = check(tmp_path, openai_server, f"[budget]\n{budget}")
     shown = [received.blocks for received in openai_server.requests if "## U1" in received.user_message]
     rows = [sum(not line.startswith("# ") for block in blocks.values() for line in block) for blocks in shown]
-    assert (checked.facts.abilities.get("rows"), rows) == (kept, asked)
+    assert (checked.report.abilities.get("rows"), rows) == (kept, asked)
     if kept:
         assert (checked.state("rows") == "warning", checked.next_step("rows")[: len(step)]) == (
             bool(step),
@@ -344,8 +343,8 @@ def test_a_later_question_that_fails_does_not_hide_what_is_known(
 ) -> None:
     openai_server.behavior = script(Model()(), status(503, b"busy"))
     checked = check(tmp_path, openai_server)
-    assert checked.facts.abilities["streaming"] == "yes"
-    assert checked.facts.abilities["json_schema"] == "unknown"
+    assert checked.report.abilities["streaming"] == "yes"
+    assert checked.report.abilities["json_schema"] == "unknown"
 
 
 def test_a_key_that_the_endpoint_repeats_is_masked_everywhere(
@@ -355,7 +354,7 @@ def test_a_key_that_the_endpoint_repeats_is_masked_everywhere(
     openai_server.models = listing(f"model-of-{KEY}", "m")
     checked = check(tmp_path, openai_server)  # asserts that the key is nowhere
     assert "[redacted]" in checked.message("request")
-    assert "model-of-[redacted]" in (checked.facts.models or ())
+    assert "model-of-[redacted]" in (checked.report.models or ())
 
 
 def test_the_input_of_the_config_is_looked_for(tmp_path: Path) -> None:
@@ -398,6 +397,6 @@ def test_an_endpoint_that_fails_at_many_rows_is_told_with_how_many_came_back(
 
     openai_server.behavior = behave
     checked = check(tmp_path, openai_server)
-    assert (checked.facts.abilities["rows"], checked.state("rows")) == ("50", "warning")
+    assert (checked.report.abilities["rows"], checked.state("rows")) == ("50", "warning")
     assert "503" in checked.next_step("rows")
     assert "set budget.max_rows = 50" in checked.next_step("rows")

@@ -1,10 +1,11 @@
 """Findings as lines and as JSON: nothing in them styles or tears the terminal."""
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
-from eventabs.check_before_run import CheckReport, EndpointFacts, Finding
+from eventabs.check_before_run import CheckReport, Finding
 from eventabs.shared_records import Usage
 from eventabs.views.estimate_columns_check import render_verdict, showing_findings
 
@@ -15,8 +16,8 @@ OTHER = Finding("run", "context", "fault", "too small", "set more")
 
 
 def report(*findings: Finding, cost: float | None = None, spent: Usage = Usage()) -> CheckReport:
-    facts = EndpointFacts(models={"m": 4096}, spent=spent)
-    return CheckReport("c.toml", "openai", "", "m", "h", "KEY", True, findings, facts, cost, "USD", 1.25)
+    known = CheckReport("c.toml", "openai", "", "m", "h", "KEY", True, "USD", [*findings], models={"m": 4096})
+    return replace(known, spent=spent, cost=cost, seconds=1.25)
 
 
 def shown(*findings: Finding, terminal: bool, quiet: bool = False, width: int = 80) -> str:

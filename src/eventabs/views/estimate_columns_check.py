@@ -341,7 +341,7 @@ def render_verdict(console: Console, report: CheckReport) -> None:
     if report.exit_code == 1:
         verdict = _("The endpoint fails: see what is marked ✗")
     facts = [verdict]
-    if any(spent := report.facts.spent):
+    if any(spent := report.spent):
         template = _("the check took {prompt} tokens in and {completion} out in {time}")
         sent, received = count(spent.prompt_tokens), count(spent.completion_tokens)
         facts.append(template.format(prompt=sent, completion=received, time=duration(report.seconds)))
@@ -352,12 +352,11 @@ def render_verdict(console: Console, report: CheckReport) -> None:
 
 def check_json(report: CheckReport) -> str:
     """Return the object that check prints with --json."""
-    facts = report.facts
     fields = {
         "sound": not report.exit_code,
         "config": report.config_file or None,
         "key_set": report.key_is_set,
-        "models": None if facts.models is None else list(facts.models),
+        "models": None if report.models is None else list(report.models),
         "cost": rounded(report.cost, 6),
         "seconds": round(report.seconds, 3),
         "findings": [
@@ -367,4 +366,4 @@ def check_json(report: CheckReport) -> str:
     }
     keys = """sound config provider preset model host key_variable key_set models context_tokens abilities prompt_tokens
         completion_tokens cached_tokens cost currency seconds findings"""
-    return encode(picked(keys, fields, report, facts, facts.spent))
+    return encode(picked(keys, fields, report, report.spent))
