@@ -42,21 +42,6 @@ _WEB_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)
 _MADE: Final = {*Event._fields} - {"outside"}, {*Journey._fields}  # always there
 
 
-def refuse_database(name: str) -> None:
-    """Raise InputError if `name` is the address of a database. The address is not shown: it may have a password."""
-    found = _DATABASE.match(name)
-    scheme = found[1].lower() if found else ""
-    if recipe := _RECIPES.get(scheme) or _RECIPES.get(scheme.partition("+")[0]):
-        message = _("{scheme}:// names a database; let its own client write the rows: {recipe}")
-        raise InputError(message.format(scheme=scheme, recipe=recipe))
-    if re.fullmatch("jdbc|odbc|mssql|sqlserver|oracle|snowflake|hive|presto|trino|redis", scheme):
-        message = _(
-            "{scheme}:// names a database; let its own client write the rows as CSV with a header:"
-            " CLIENT ... | eventabs run -"
-        )
-        raise InputError(message.format(scheme=scheme))
-
-
 def refuse_document(path: str, start: bytes) -> None:
     """Raise InputError if a file is a PDF, a picture, a web page, XML or a text document, by its first bytes or name."""
     ending = Path(path).suffix.lower()
@@ -95,6 +80,14 @@ def refuse_events(path: str, columns: Collection[str]) -> None:
         raise InputError(message.format(path=path))
 
 
+_NOT_UNPACKED: Final = (
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    zstandard.ZstdError,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+)
 _CHUNK: Final = 1 << 18  # bytes; larger ones are decoded more slowly
 _HEAD: Final = 1 << 16
 _SHOWN: Final = 300  # characters that a file name cannot have
@@ -143,7 +136,12 @@ def stamp(path: str, sha256: bytes | None = None) -> FileStamp:
 def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the files that `paths` name, but those `excluded`, which folders and globs leave out; sorted, each once; for an archive the exports inside. Raises InputError."""
     for path in paths:
-        refuse_database(path)
+        address = _DATABASE.match(path)
+        scheme = address[1].lower() if address else ""
+        if recipe := _RECIPES.get(scheme) or _RECIPES.get(scheme.partition("+")[0]):
+            # without the address, which may have a password
+            message = _("{scheme}:// names a database; let its own client write the rows: {recipe}")
+            raise InputError(message.format(scheme=scheme, recipe=recipe))
     others = {Path(path).resolve() for path in excluded}
     named = ((path, each) for path in paths if not is_address(path) for each in _matches(path))
     found = {each for path, each in named if each == path or Path(each).resolve() not in others}
@@ -259,9 +257,12 @@ def no_room(what: str) -> DiskFullError:
 
 @contextmanager
 def reading(path: str) -> Iterator[None]:
-    """Turn an OSError into the error for a file that the system cannot read, or has no room to unpack."""
+    """Turn what goes wrong into the error for a file that cannot be unpacked, that the system cannot read, or has no room to unpack."""
     try:
         yield
+    except _NOT_UNPACKED as error:
+        message = _("{path} cannot be unpacked ({error}); copy it again, or unpack it yourself")
+        raise InputError(message.format(path=path, error=error)) from None
     except OSError as error:
         if error.errno in NO_ROOM:
             raise no_room(path) from None
@@ -342,7 +343,7 @@ def members(path: str) -> list[str]:
     archive, pattern = archive_and_member(path)
     if not _is_archive(archive):
         return [path]
-    with _opened(archive, archive) as file:
+    with reading(archive), _opened(archive) as file:
         inside = [info for info in file.infolist() if not info.is_dir()]
     named = [info for info in inside if fnmatch.fnmatchcase(info.filename, pattern or "*")]
     infos = [info for info in named if not any(part.startswith(_HIDDEN) for part in info.filename.split("/"))]
@@ -371,10 +372,10 @@ def refuse_bomb(path: str, size: int, infos: list[zipfile.ZipInfo]) -> None:
 
 @contextmanager
 def open_binary(path: str) -> Iterator[BinaryIO]:
-    """Open a file, or a member of an archive, for reading. Raises OSError, and InputError for a broken archive."""
+    """Open a file, or a member of an archive, for what is `reading` it."""
     archive, member = archive_and_member(path)
     if member:
-        with _opened(archive, path) as file, file.open(member) as inside:
+        with _opened(archive) as file, file.open(member) as inside:
             yield cast("BinaryIO", inside)
     else:
         with Path(path).open("rb") as plain:
@@ -388,20 +389,12 @@ def _is_archive(path: str) -> bool:
     return False
 
 
-@contextmanager
-def _opened(archive: str, path: str) -> Iterator[zipfile.ZipFile]:
-    """Open an archive. Raises InputError about `path`, also for what cannot be unpacked meanwhile."""
+def _opened(archive: str) -> zipfile.ZipFile:
     try:
-        try:
-            # without the flag of UTF-8, names are in the encoding of the system that packed them
-            file = zipfile.ZipFile(archive, metadata_encoding="gb18030")
-        except UnicodeDecodeError:
-            file = zipfile.ZipFile(archive)
-        with file:
-            yield file
-    except (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError) as error:
-        message = _("{path} cannot be unpacked ({error}); copy it again, or unpack it yourself")
-        raise InputError(message.format(path=path, error=error)) from None
+        # without the flag of UTF-8, names are in the encoding of the system that packed them
+        return zipfile.ZipFile(archive, metadata_encoding="gb18030")
+    except UnicodeDecodeError:
+        return zipfile.ZipFile(archive)
 
 
 _GZIP: Final = b"\x1f\x8b"
@@ -414,16 +407,11 @@ def unpacked(path: str, copy: Path, stop: Stop) -> str:
     """Return the path to read a file from: itself, or a `copy` of what is compressed or in an archive. Raises InputError."""
     if not archive_and_member(path)[1] and not first_bytes(path).startswith((_GZIP, _ZSTD)):
         return path
-    with reading(path):
-        try:
-            with copy.open("wb") as target, open_binary(path) as file:
-                magic = file.peek(4)  # type: ignore[attr-defined]  # of files and members alike, not of all streams
-                plain = gzip.GzipFile(fileobj=file) if magic.startswith(_GZIP) else file
-                chunks = _frames(file) if magic.startswith(_ZSTD) else iter(lambda: plain.read(_CHUNK), b"")
-                target.writelines(stop.until(chunks))
-        except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
-            message = _("{path} cannot be decompressed ({error}); copy it again")
-            raise InputError(message.format(path=path, error=error)) from None
+    with reading(path), copy.open("wb") as target, open_binary(path) as file:
+        magic = file.peek(4)  # type: ignore[attr-defined]  # of files and members alike, not of all streams
+        plain = gzip.GzipFile(fileobj=file) if magic.startswith(_GZIP) else file
+        chunks = _frames(file) if magic.startswith(_ZSTD) else iter(lambda: plain.read(_CHUNK), b"")
+        target.writelines(stop.until(chunks))
     return str(copy)
 
 

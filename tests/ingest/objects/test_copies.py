@@ -154,7 +154,7 @@ def test_errors_name_the_address_and_not_the_copy(tmp_path: Path, server: Object
         ("[picture]*.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe\0", "is a picture"),
         ("other.csv", b"\0\1\xff" * 50, "is a binary file"),
         ("broken.parquet", b"PAR1" + b"\1" * 50 + b"PAR1", "cannot be read"),
-        ("broken.csv.gz", gzip.compress(DATA)[:90], "cannot be decompressed"),
+        ("broken.csv.gz", gzip.compress(DATA)[:90], "cannot be unpacked"),
     ):
         address = server.put(f"s3://wrong/{name}", data)
         with pytest.raises(InputError) as caught, opened(tmp_path, address):
