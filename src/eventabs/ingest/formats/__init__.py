@@ -54,7 +54,7 @@ def open_file(
         if kind:
             content = files.inspect(text, path, binary=True)
         else:
-            target = copy.with_name(f"{copy.name}-text")
+            target = copy.with_suffix(".text")
             text, found, content = files.readable_text(path, text, target, settings.encoding, stop)
             if text == str(target):
                 copy.unlink(missing_ok=True)  # it was unpacked for this alone

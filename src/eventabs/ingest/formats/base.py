@@ -48,10 +48,6 @@ class InputFile:
         """The columns that settings name, by role."""
         return dict(self.settings.columns)
 
-    def copy_named(self, name: str) -> Path:
-        """Return the path of another copy."""
-        return self.copy.with_name(f"{self.copy.name}-{name}")
-
     def of_copy(self, copy: Path, *, is_same: bool = True, binary: bool = False) -> "InputFile":
         """Return the file with another text, that of a copy. It stays the same file, or is the same if its rows are."""
         content = files.inspect(str(copy), self.path, binary=binary)
@@ -60,7 +56,7 @@ class InputFile:
 
     def as_csv(self, rows: Iterable[Iterable[object]], *, is_same: bool = True) -> "InputFile":
         """Return the file as a copy of its rows in CSV."""
-        copy = self.copy_named("rows")
+        copy = self.copy.with_suffix(".rows")
         with copy.open("w", encoding="utf-8", newline="") as target:
             csv.writer(target, lineterminator="\n").writerows(self.stop.until(rows))
         return self.of_copy(copy, is_same=is_same)

@@ -119,7 +119,7 @@ class DuckDb(Parquet):
     """A table or view of a DuckDB file."""
 
     def __init__(self, file: InputFile) -> None:
-        copy = file.copy_named("table")
+        copy = file.copy.with_suffix(".table")
         path = str(Path(file.text).absolute())  # DuckDB takes a leading ~ for the home folder
         with errors_named(file.path), duckdb.connect(path, read_only=True, config=ALONE) as connection:
             # a view may read files that the user did not name

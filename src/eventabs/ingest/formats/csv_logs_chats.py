@@ -317,7 +317,7 @@ class Csv(Format):
                 connection.commit()
                 return
             connection.rollback()
-        copy = self.file.copy_named("tidy")
+        copy = self.file.copy.with_suffix(".tidy")
         try:
             longest = self.tidy(copy, dict(wanted)["user"])
             reader = text_reader(["line", "problem", *self._field_names], longest, *Dialect())

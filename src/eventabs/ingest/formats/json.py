@@ -90,7 +90,7 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     is_spread = opens_more and _object(first) is None and _object(second) is None
     is_vast = file.content.longest > files.LONGEST_LINE and file.content.lines == 1
     if first.startswith(("[", *_REMARKS)) or is_spread or is_vast:
-        array = file.copy_named("array")
+        array = file.copy.with_suffix(".array")
         around, text = split_array(text, array, file.stop), str(array)
     # the first readable record has its times only inside a list
     record = next(filter(None, map(_object, files.spread_lines(text, _HEAD))), {})
@@ -98,7 +98,7 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     # answers of an interface: pages of records that have their times in objects
     are_pages = not _has_time_inside(record) and any(map(_has_time_inside, inner))
     if around or (inner != [record] and (are_pages or any(_has_time(each, file.times) for each in inner))):
-        flat = file.copy_named("flat")
+        flat = file.copy.with_suffix(".flat")
         flatten(text, flat, file.times, around, file.stop)
         text = str(flat)
     if text == file.text:
