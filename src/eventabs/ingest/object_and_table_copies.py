@@ -2,16 +2,16 @@
 
 import re
 import shutil
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from glob import has_magic
 from itertools import chain
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
+from threading import Event
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import unquote
 
@@ -153,43 +153,38 @@ class _Transfer:
 
     def __init__(self, objects: Mapping[str, StoredObject]) -> None:
         self._halted = Event()
-        self._waiting = deque(objects.items())
+        self._objects = objects
         self._sizes = {target: each.size for target, each in objects.items()}
         self._done = dict.fromkeys(objects, 0)
-        self._failed: list[Exception] = []
 
     def run(self, stop: Stop, on_copy: Callable[[Copying], object]) -> None:
         """Copy them all. Raises InputError, StorageError and StopRequested."""
         told = self._progress()
-        target, item = self._waiting[0]
+        target, item = next(iter(self._objects.items()))
         _require_room(target, told.size, item.address)
         on_copy(told)
-        # small objects mostly wait; a stop does not wait for a silent server
-        threads = [Thread(target=self._work, daemon=True) for _each in range(min(8, told.objects))]
-        try:
-            for thread in threads:
-                thread.start()
-            stop.check()  # also where all are done already
-            while threads := [thread for thread in threads if thread.is_alive()]:
-                threads[0].join(0.1)
-                stop.check()
-                now = self._progress()
-                if now.size >= _WORTH_TELLING and now.done - told.done >= now.size / 10:
-                    on_copy(told := now)
-        finally:
-            self._halted.set()
-        if self._failed:
-            raise self._failed[0]
-
-    def _work(self) -> None:
-        while not self._halted.is_set():
+        # small objects mostly wait; a stop does not wait for a silent server: the threads of a pool are daemons
+        with ThreadPool(min(8, told.objects)) as pool:
+            copies = pool.map_async(self._work, self._objects, chunksize=1)
             try:
-                self._copy(*self._waiting.popleft())
-            except IndexError:
-                return
-            except Exception as error:  # noqa: BLE001  raised by the thread that waits for this one
-                self._failed.append(error)
+                stop.check()  # also where all are done already
+                while not copies.ready():
+                    copies.wait(0.1)
+                    stop.check()
+                    now = self._progress()
+                    if now.size >= _WORTH_TELLING and now.done - told.done >= now.size / 10:
+                        on_copy(told := now)
+            finally:
                 self._halted.set()
+        copies.get()  # raises what ended a copy
+
+    def _work(self, target: str) -> None:
+        try:
+            if not self._halted.is_set():
+                self._copy(target, self._objects[target])
+        except Exception:
+            self._halted.set()
+            raise
 
     def _copy(self, target: str, item: StoredObject) -> None:
         # obstore continues what breaks off, where an ETag shows that the object is the same
