@@ -80,14 +80,8 @@ def refuse_events(path: str, columns: Collection[str]) -> None:
         raise InputError(message.format(path=path))
 
 
-_NOT_UNPACKED: Final = (
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    zstandard.ZstdError,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-)
+_BROKEN_ARCHIVE: Final = (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError)
+_BROKEN_STREAM: Final = (gzip.BadGzipFile, zstandard.ZstdError)
 _CHUNK: Final = 1 << 18  # bytes; larger ones are decoded more slowly
 _HEAD: Final = 1 << 16
 _SHOWN: Final = 300  # characters that a file name cannot have
@@ -260,7 +254,7 @@ def reading(path: str) -> Iterator[None]:
     """Turn what goes wrong into the error for a file that cannot be unpacked, that the system cannot read, or has no room to unpack."""
     try:
         yield
-    except _NOT_UNPACKED as error:
+    except (*_BROKEN_ARCHIVE, *_BROKEN_STREAM) as error:
         message = _("{path} cannot be unpacked ({error}); copy it again, or unpack it yourself")
         raise InputError(message.format(path=path, error=error)) from None
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Formats of input files. Another format is a class in this folder, and a line in `binary_format` or `text_format`."""
+"""Formats of input files. Another format is a class in this folder, and a line in `open_file` or `text_format`."""
 
 import re
 from pathlib import Path
@@ -13,18 +13,6 @@ from eventabs.ingest.formats.csv_logs_chats import Csv, Lines, line_form
 from eventabs.ingest.formats.json import Json
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.stop_request import Stop
-
-
-def binary_format(start: bytes) -> type[Format] | None:
-    """Return the format of a binary file by its first bytes, None for a text."""
-    if start.startswith(b"PAR1"):
-        return Parquet
-    if start.startswith(b"SQLite format 3\0"):
-        return Sqlite
-    if start[8:].startswith(b"DUCK"):
-        return DuckDb
-    is_ole = start.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # .xls, and .xlsx with a password
-    return Excel if is_ole or files.is_workbook(start) else None
 
 
 def text_format(path: str, start: bytes) -> type[Format]:
@@ -50,8 +38,15 @@ def open_file(
     copy = folder / f"copy-{len(list(folder.glob('copy-*')))}"
     with files.copies_written(folder):
         text, found = files.unpacked(path, copy, stop), ""
-        kind = binary_format(files.first_bytes(text))
-        if kind:
+        start = files.first_bytes(text)
+        is_ole = start.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # .xls, and .xlsx with a password
+        kinds: dict[type[Format], bool] = {  # of binary files
+            Parquet: start.startswith(b"PAR1"),
+            Sqlite: start.startswith(b"SQLite format 3\0"),
+            DuckDb: start[8:].startswith(b"DUCK"),
+            Excel: is_ole or files.is_workbook(start),
+        }
+        if kind := next((kind for kind, is_one in kinds.items() if is_one), None):
             content = files.inspect(text, path, binary=True)
         else:
             target = copy.with_suffix(".text")

@@ -33,10 +33,6 @@ _MARK: Final = re.compile(r"\S")
 _decoded: Final = json.JSONDecoder().raw_decode
 
 
-class TooLongError(Exception):
-    """A value is too long for memory."""
-
-
 class NotOneObjectError(Exception):
     """The text is not one object, or something follows it."""
 
@@ -98,15 +94,20 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     # answers of an interface: pages of records that have their times in objects
     are_pages = not _has_time_inside(record) and any(map(_has_time_inside, inner))
     if around or (inner != [record] and (are_pages or any(_has_time(each, file.times) for each in inner))):
+        # each behavior inside a record gets its own line, with its user's fields and the fields around all
+        spelled: dict[str, str] = {}  # `Date` in one list and `date` in another are one column
         flat = file.copy.with_suffix(".flat")
-        flatten(text, flat, file.times, around, file.stop)
+        with _opened(text, flat) as (source, target):
+            for line in file.stop.until(source):
+                if (whole := _object(line)) is not None:
+                    for fields in _flat(whole, around, file.times, 0):
+                        names = {key: spelled.setdefault(key.lower(), key) for key in fields}
+                        one = {key if names[key] in fields else names[key]: fields[key] for key in fields}
+                        target.write(json.dumps(one, ensure_ascii=False) + "\n")
+                elif line.strip():
+                    target.write(line.strip("\r\n").replace("\r", " ") + "\n")
         text = str(flat)
-    if text == file.text:
-        return file
-    if not Path(text).stat().st_size:
-        message = _("{path} holds no record; name a file with a row for each behavior")
-        raise InputError(message.format(path=file.path))
-    return file.of_copy(Path(text))
+    return file if text == file.text else file.of_copy(Path(text))
 
 
 def split_array(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
@@ -121,26 +122,12 @@ def split_array(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
             break
         except NotOneObjectError:
             around.clear()
-        except TooLongError:
+        except OverflowError:
             message = _(
                 "{path} has a JSON value longer than {limit} MB that is no list of records; write one record a line"
             )
             raise InputError(message.format(path=path, limit=files.LONGEST_LINE >> 20)) from None
     return around
-
-
-def flatten(path: str, copy: Path, times: Collection[str], around: Mapping[str, Any], stop: Stop) -> None:
-    """Copy JSON lines so that each behavior inside a record has its own line, with its user's fields and the fields `around` all."""
-    spelled: dict[str, str] = {}  # `Date` in one list and `date` in another are one column
-    with _opened(path, copy) as (file, target):
-        for line in stop.until(file):
-            if (record := _object(line)) is not None:
-                for flat in _flat(record, around, times, 0):
-                    names = {key: spelled.setdefault(key.lower(), key) for key in flat}
-                    one = {key if names[key] in flat else names[key]: value for key, value in flat.items()}
-                    target.write(json.dumps(one, ensure_ascii=False) + "\n")
-            elif line.strip():
-                target.write(line.strip("\r\n").replace("\r", " ") + "\n")
 
 
 def _flat(
@@ -287,7 +274,7 @@ class _Text:
     def _read_on(self) -> bool:
         rest = self._text[self._at :]
         if len(rest) > self._longest:
-            raise TooLongError
+            raise OverflowError
         # as much again: a long value is searched a few times, not once a chunk
         chunk = self._file.read(max(_CHUNK, min(len(rest), self._longest - len(rest))))
         self._text, self._at = rest + chunk, 0
@@ -295,7 +282,7 @@ class _Text:
 
 
 def elements(file: TextIO, longest: int) -> Iterator[str]:
-    """Yield the texts of an array's elements, or of consecutive values, of at most `longest` characters. Raises TooLongError."""
+    """Yield the texts of an array's elements, or of consecutive values, of at most `longest` characters. Raises OverflowError."""
     text = _Text(file, longest)
     while text.mark():
         if text.passes("["):
@@ -305,7 +292,7 @@ def elements(file: TextIO, longest: int) -> Iterator[str]:
 
 
 def records_inside(around: dict[str, Any], file: TextIO, longest: int) -> Iterator[str]:
-    """Yield the texts of the records in one object's lists; its other fields go to `around`. Raises NotOneObjectError, and TooLongError."""
+    """Yield the texts of the records in one object's lists; its other fields go to `around`. Raises NotOneObjectError, and OverflowError."""
     text = _Text(file, longest)
     if not text.passes("{"):
         raise NotOneObjectError
