@@ -292,7 +292,16 @@ class _Check:
         else:
             message = _("no token counts come; costs and limits go by our own")
             self._judge("usage", "no", message, state="warning")
-        self._judge_temperature()
+        value = self._llm.temperature
+        if value is None:
+            self._judge("temperature", "unknown", _("not set: the endpoint decides"), state="skipped")
+        elif "temperature" not in self._prober.dropped:
+            self._judge("temperature", "yes", _("{value} is taken"), value=value)
+        elif "temperature" in self._llm.omit:
+            self._judge("temperature", "no", _("not sent: it stands in llm.omit"), state="note")
+        else:
+            message, step = _("{value} is refused; runs leave it out"), _('set llm.omit = ["temperature"]')
+            self._judge("temperature", "no", message, step, state="warning", value=value)
         self._judge_thinking(reply)
         if {"max_tokens", "max_completion_tokens"} & extra.keys():
             self._judge("output_limit", "unknown", _("set in llm.extra_body"), state="skipped")
@@ -305,18 +314,6 @@ class _Check:
         await self._try("grammar", self._probe_grammar)
         with suppress(UsageError):  # there can be no prompt, as is told below
             await self._try("rows", self._probe_rows)
-
-    def _judge_temperature(self) -> None:
-        value, judge = self._llm.temperature, partial(self._judge, "temperature")
-        if value is None:
-            judge("unknown", _("not set: the endpoint decides"), state="skipped")
-        elif "temperature" not in self._prober.dropped:
-            judge("yes", _("{value} is taken"), value=value)
-        elif "temperature" in self._llm.omit:
-            judge("no", _("not sent: it stands in llm.omit"), state="note")
-        else:
-            message, step = _("{value} is refused; runs leave it out"), _('set llm.omit = ["temperature"]')
-            judge("no", message, step, state="warning", value=value)
 
     def _judge_thinking(self, reply: Reply) -> None:
         extra_body = self._llm.extra_body
@@ -540,9 +537,8 @@ class _Check:
                 tell("note", _("not set: no costs are shown"), step)
             return
         cached = price.input if price.cached_input is None else price.cached_input
-        message = _(
-            "{input} in, {cached} in from the cache, {output} out, {currency} a million tokens"
-        ).format(input=price.input, cached=cached, output=price.output, currency=price.currency)
+        message = _("{input} in, {cached} in from the cache, {output} out, {currency} a million tokens")
+        message = message.format(cached=cached, **dict(price))
         known = load_preset(llm.preset).known_model(llm.model).price
         prices = (price.input, price.output, price.currency)
         if known and prices == (known.input, known.output, known.currency):
