@@ -1,6 +1,7 @@
 """What every input format can do, and the SQL that formats share."""
 
 import csv
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -107,13 +108,13 @@ class Format(ABC):
     def query(self, wanted: Wanted) -> Query:
         """Return the rows of a regular file in order: line, problem (NULL for good rows) and `wanted`."""
 
-    @abstractmethod
     def texts(self) -> Iterator[tuple[int, str]]:
-        """Yield each row's first line and its text, in order."""
+        """Yield each row's first line and its text, in order: all lines of a text."""
+        return files.lines(self.file.text)
 
-    @abstractmethod
     def fields(self, text: str) -> Mapping[str, Any]:
-        """Return the values by column of a row's text, none if it is broken."""
+        """Return the values by column of a row's text, which is JSON, none if it is broken."""
+        return json_object(text) or {}
 
     def sample(self) -> Iterator[SampledRow]:
         """Yield the first rows."""
@@ -143,6 +144,15 @@ class Format(ABC):
         values = {name: found[path] for name, path in paths.items()}
         fields = (f', {values.get(column, "NULL::VARCHAR")} AS "{name}"' for name, column in wanted)
         return f"SELECT {line} AS line, {problem} AS problem{''.join(fields)} FROM ({relation})"
+
+
+def json_object(text: str) -> dict[str, Any] | None:
+    """Return the object that a text is, None if it is anything else."""
+    try:
+        loaded = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return loaded if isinstance(loaded, dict) else None
 
 
 def text_reader(names: Iterable[str], longest: int, delimiter: str, quote: str, header: bool = False) -> str:

@@ -1,6 +1,5 @@
 """Binary formats: Parquet; workbooks, whose sheets are copied as CSV; SQLite and DuckDB, a table or view of which is copied as CSV and Parquet."""
 
-import json
 import re
 import sqlite3
 import zipfile
@@ -81,10 +80,6 @@ class Parquet(Format):
             cursor.execute("SELECT to_json(r)::VARCHAR FROM read_parquet(?) AS r", [self._glob])
             for number, (text,) in enumerate(fetched(cursor), start=1):
                 yield number, text
-
-    def fields(self, text: str) -> Mapping[str, Any]:
-        """Return the values of a row by column."""
-        return dict(json.loads(text))
 
 
 class Sqlite(Csv):

@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import fit
-from eventabs.ingest.formats.base import BLANK, Format, InputFile, Query, Wanted, text_reader
+from eventabs.ingest.formats.base import BLANK, Format, InputFile, Query, Wanted, json_object, text_reader
 from eventabs.ingest.inner_paths import OBJECT, Inventory, parse_path, value_at
 from eventabs.ingest.normal_form import WHITE, as_glob
 from eventabs.interface_language import gettext as _
@@ -44,7 +44,7 @@ class Json(Format):
         super().__init__(_one_object_a_line(file))
         text = Path(file.text)
         start = text.read_text("utf-8-sig", errors="replace") if text.stat().st_size <= _CHUNK else ""
-        whole = _object(start) or {}
+        whole = json_object(start) or {}
         lists = [key for key, value in whole.items() if isinstance(value, list) and key not in self.columns]
         self.unwrapped = lists[0] if len(lists) == 1 else ""
 
@@ -68,14 +68,6 @@ class Json(Format):
             WHEN {OBJECT}[1] IS NULL AND json_type(text) <> 'OBJECT' THEN 'not_an_object' END"""
         return Query(self.select(reader, wanted, "text", problem), (as_glob(self.file.text),))
 
-    def texts(self) -> Iterator[tuple[int, str]]:
-        """Yield each line."""
-        return files.lines(self.file.text)
-
-    def fields(self, text: str) -> Mapping[str, Any]:
-        """Return the values of an object by key."""
-        return _object(text) or {}
-
 
 def _one_object_a_line(file: InputFile) -> InputFile:
     """Return the file with a flat object on each line: itself, or a copy."""
@@ -83,13 +75,13 @@ def _one_object_a_line(file: InputFile) -> InputFile:
     around: dict[str, Any] = {}
     first, second = [*(line.strip() for line in files.spread_lines(text, _HEAD) if line.strip()), "", ""][:2]
     opens_more = first.startswith("{") and first.endswith(("[", "{", ","))
-    is_spread = opens_more and _object(first) is None and _object(second) is None
+    is_spread = opens_more and json_object(first) is None and json_object(second) is None
     is_vast = file.content.longest > files.LONGEST_LINE and file.content.lines == 1
     if first.startswith(("[", *_REMARKS)) or is_spread or is_vast:
         array = file.copy.with_suffix(".array")
         around, text = split_array(text, array, file.stop), str(array)
     # the first readable record has its times only inside a list
-    record = next(filter(None, map(_object, files.spread_lines(text, _HEAD))), {})
+    record = next(filter(None, map(json_object, files.spread_lines(text, _HEAD))), {})
     inner = list(_flat(record, {}, file.times, 0))
     # answers of an interface: pages of records that have their times in objects
     are_pages = not _has_time_inside(record) and any(map(_has_time_inside, inner))
@@ -99,7 +91,7 @@ def _one_object_a_line(file: InputFile) -> InputFile:
         flat = file.copy.with_suffix(".flat")
         with _opened(text, flat) as (source, target):
             for line in file.stop.until(source):
-                if (whole := _object(line)) is not None:
+                if (whole := json_object(line)) is not None:
                     for fields in _flat(whole, around, file.times, 0):
                         names = {key: spelled.setdefault(key.lower(), key) for key in fields}
                         one = {key if names[key] in fields else names[key]: fields[key] for key in fields}
@@ -206,14 +198,6 @@ def _opened(path: str, copy: Path) -> Iterator[tuple[TextIO, TextIO]]:
         yield file, target
 
 
-def _object(text: str) -> dict[str, Any] | None:
-    try:
-        loaded = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return loaded if isinstance(loaded, dict) else None
-
-
 class _Text:
     """The text of a file from a place on; at most `longest` characters of one value are held."""
 
@@ -304,7 +288,7 @@ def records_inside(around: dict[str, Any], file: TextIO, longest: int) -> Iterat
         if text.mark() == "[" and text.mark(behind=1) == "{":
             text.passes("[")
             yield from text.elements()
-        elif (field := _object(f"{{{key}:{text.take(',}')}}}")) is not None:
+        elif (field := json_object(f"{{{key}:{text.take(',}')}}}")) is not None:
             around |= field
     if text.mark():
         raise NotOneObjectError
