@@ -49,12 +49,13 @@ class CheckReport:
 
     config_file: str
     provider: str
-    preset: str
-    model: str
-    host: str
-    key_variable: str
-    key_is_set: bool
     currency: str
+    # without a model these are empty
+    preset: str = ""
+    model: str = ""
+    host: str = ""
+    key_variable: str = ""
+    key_is_set: bool = False
     findings: list[Finding] = field(default_factory=list)
     models: dict[str, int | None] | None = None  # with their contexts, as the endpoint lists them
     context_tokens: int | None = None  # as the server runs the model, else as its preset has it
@@ -76,17 +77,11 @@ async def check(
     settings: Settings, config_file: str, environment: Mapping[str, str], on_finding: OnFinding
 ) -> CheckReport:
     """Check the settings, the endpoint and what a run would do; `on_finding` gets each finding at once."""
-    started, llm, is_remote = time.monotonic(), settings.llm, settings.is_remote
-    report = CheckReport(
-        config_file=config_file,
-        provider=settings.provider,
-        preset=llm.preset if is_remote else "",
-        model=llm.model if is_remote else "",
-        host=host_of(llm.base_url) if is_remote else "",
-        key_variable=llm.api_key_env if is_remote else "",
-        key_is_set=is_remote and bool(environment.get(llm.api_key_env)),
-        currency=llm.price.currency,
-    )
+    started, llm = time.monotonic(), settings.llm
+    report = CheckReport(config_file, settings.provider, llm.price.currency)
+    if settings.is_remote:
+        report.preset, report.model, report.host = llm.preset, llm.model, host_of(llm.base_url)
+        report.key_variable, report.key_is_set = llm.api_key_env, bool(environment.get(llm.api_key_env))
     await _Check(settings, environment, on_finding, report).run()
     spent, report.seconds = report.spent, time.monotonic() - started
     report.cost = llm.price.cost(spent.prompt_tokens, spent.completion_tokens, spent.cached_tokens, llm.tier)

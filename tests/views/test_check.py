@@ -16,7 +16,7 @@ OTHER = Finding("run", "context", "fault", "too small", "set more")
 
 
 def report(*findings: Finding, cost: float | None = None, spent: Usage = Usage()) -> CheckReport:
-    known = CheckReport("c.toml", "openai", "", "m", "h", "KEY", True, "USD", [*findings], models={"m": 4096})
+    known = CheckReport("c.toml", "openai", "USD", model="m", findings=[*findings], models={"m": 4096})
     return replace(known, spent=spent, cost=cost, seconds=1.25)
 
 
