@@ -364,16 +364,10 @@ def refuse_bomb(path: str, size: int, infos: list[zipfile.ZipInfo]) -> None:
         raise InputError(message.format(path=path, size=unpacked >> 20, times=unpacked // max(1, size)))
 
 
-@contextmanager
-def open_binary(path: str) -> Iterator[BinaryIO]:
+def open_binary(path: str) -> BinaryIO:
     """Open a file, or a member of an archive, for what is `reading` it."""
     archive, member = archive_and_member(path)
-    if member:
-        with _opened(archive) as file, file.open(member) as inside:
-            yield cast("BinaryIO", inside)
-    else:
-        with Path(path).open("rb") as plain:
-            yield plain
+    return cast("BinaryIO", _opened(archive).open(member)) if member else Path(path).open("rb")
 
 
 def _is_archive(path: str) -> bool:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -89,7 +89,7 @@ def _one_object_a_line(file: InputFile) -> InputFile:
         # each behavior inside a record gets its own line, with its user's fields and the fields around all
         spelled: dict[str, str] = {}  # `Date` in one list and `date` in another are one column
         flat = file.copy.with_suffix(".flat")
-        with _opened(text, flat) as (source, target):
+        with _opened(text) as source, flat.open("w", encoding="utf-8", newline="") as target:
             for line in file.stop.until(source):
                 if (whole := json_object(line)) is not None:
                     for fields in _flat(whole, around, file.times, 0):
@@ -108,7 +108,7 @@ def split_array(path: str, copy: Path, stop: Stop) -> dict[str, Any]:
     is_vast = Path(path).stat().st_size > files.LONGEST_LINE
     for split in (partial(records_inside, around), elements) if is_vast else (elements,):
         try:
-            with _opened(path, copy) as (file, target):
+            with _opened(path) as file, copy.open("w", encoding="utf-8", newline="") as target:
                 for text in stop.until(split(file, files.LONGEST_LINE)):
                     target.write(" ".join(map(str.strip, _NEWLINES.split(text.strip()))) + "\n")
             break
@@ -184,18 +184,15 @@ def _has_time_inside(record: Mapping[str, Any]) -> bool:
     )
 
 
-@contextmanager
-def _opened(path: str, copy: Path) -> Iterator[tuple[TextIO, TextIO]]:
-    with (
-        Path(path).open(encoding="utf-8-sig", newline="") as file,
-        copy.open("w", encoding="utf-8", newline="") as target,
-    ):
-        start = file.tell()
-        if file.read(2) in _REMARKS:
-            while (line := file.readline()) and not line.startswith(("[", "{")):
-                start = file.tell()
-        file.seek(start)
-        yield file, target
+def _opened(path: str) -> TextIO:
+    """Open a text at its first record, behind remarks."""
+    file = Path(path).open(encoding="utf-8-sig", newline="")  # noqa: SIM115  the caller closes it
+    start = file.tell()
+    if file.read(2) in _REMARKS:
+        while (line := file.readline()) and not line.startswith(("[", "{")):
+            start = file.tell()
+    file.seek(start)
+    return file
 
 
 class _Text:
