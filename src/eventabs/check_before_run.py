@@ -201,8 +201,7 @@ class _Check:
             return
         self._is_reached = True
         message = _("the proxy {proxy} answers") if proxy else _("{ip} answers")
-        message = message.format(ip=ip, proxy=proxy)
-        tell("connection", "ok", f"{message}, {tls}" if tls else message)
+        tell("connection", "ok", message + (", {tls}" if tls else ""), ip=ip, proxy=proxy, tls=tls)
         report.context_tokens = load_preset(llm.preset).known_model(llm.model).context_tokens
         await self._check_models()
         if llm.model and not runs.lacks_key(llm, self._environment):
@@ -465,11 +464,9 @@ class _Check:
 
     def _tell_limits(self) -> None:
         budget, run = self._settings.budget, self._settings.run
-        per_call = _("{input} tokens in, {output} out, {users} users a call").format(
-            input=f"{budget.max_input_tokens:,}",
-            output=f"{budget.max_output_tokens:,}",
-            users=budget.max_users,
-        )
+        tokens = {"input": f"{budget.max_input_tokens:,}", "output": f"{budget.max_output_tokens:,}"}
+        per_call = _("{input} tokens in, {output} out, {users} users a call")
+        per_call = per_call.format(users=budget.max_users, **tokens)
         parts = [per_call, ngettext("{count} call at a time", "{count} calls at a time", run.concurrency)]
         if run.max_concurrency > run.concurrency:
             parts.append(_("up to {count} where that helps").format(count=run.max_concurrency))
