@@ -113,12 +113,13 @@ def copied(
     """Copy the objects that addresses name into `folder`, compressed as they are, and remove the copies afterwards. Errors raised meanwhile name addresses."""
     found, about_users = find_objects(paths, [profiles]), find_objects([profiles])
     by_name = {each.name: each for each in (*found, *about_users)}
-    # a folder for each copy, so that it keeps the object's name
-    targets = {
-        name: str(folder / f"{number:06}" / _file_name(by_name[name]))
-        for number, name in enumerate(sorted(by_name))
-    }
-    objects = {target: by_name[name] for name, target in targets.items()}
+    objects: dict[str, StoredObject] = {}
+    for number, (_name, each) in enumerate(sorted(by_name.items())):
+        # a folder for each copy, so that it keeps the end of the address, which may show its format and user
+        last = (each.path or each.address.partition("?")[0]).rstrip("/").rpartition("/")[2]
+        last = (last if each.path else unquote(last)).replace("/", "_").lstrip(".")[-60:]
+        objects[str(folder / f"{number:06}" / (last or "object"))] = each
+    targets = {each.name: target for target, each in objects.items()}
     shutil.rmtree(folder, ignore_errors=True)  # of a killed run
     try:
         with files.copies_written(folder.parent):
@@ -142,12 +143,6 @@ def copied(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _file_name(item: StoredObject) -> str:
-    """Return the last part of an object's address, which may show its format and user."""
-    name = (item.path or item.address.partition("?")[0]).rstrip("/").rpartition("/")[2]
-    return (name if item.path else unquote(name)).replace("/", "_").lstrip(".")[-60:] or "object"
-
-
 class _Transfer:
     """Objects on their way into files, a few in parallel."""
 
@@ -165,7 +160,7 @@ class _Transfer:
         on_copy(told)
         # small objects mostly wait; a stop does not wait for a silent server: the threads of a pool are daemons
         with ThreadPool(min(8, told.objects)) as pool:
-            copies = pool.map_async(self._work, self._objects, chunksize=1)
+            copies = pool.map_async(self._copy, self._objects, chunksize=1)
             try:
                 stop.check()  # also where all are done already
                 while not copies.ready():
@@ -178,28 +173,26 @@ class _Transfer:
                 self._halted.set()
         copies.get()  # raises what ended a copy
 
-    def _work(self, target: str) -> None:
+    def _copy(self, target: str) -> None:
+        item, path = self._objects[target], Path(target)
+        if self._halted.is_set():
+            return
+        # obstore continues what breaks off, where an ETag shows that the object is the same
+        options: GetOptions = {"if_match": item.etag} if item.etag and not item.etag.startswith("W/") else {}
+        named = stores.store_errors_named(item.address)
         try:
-            if not self._halted.is_set():
-                self._copy(target, self._objects[target])
+            with files.copies_written(path.parent), path.open("wb") as file, named:
+                answer = item.store.get(item.path, options=options)
+                self._sizes[target] = answer.meta["size"]
+                _require_room(target, self._sizes[target], item.address)
+                for chunk in answer.stream(1 << 16):
+                    self._done[target] += file.write(chunk)
+                    if self._halted.is_set():
+                        return
+            files.refuse_document(target, files.first_bytes(target))
         except Exception:
             self._halted.set()
             raise
-
-    def _copy(self, target: str, item: StoredObject) -> None:
-        # obstore continues what breaks off, where an ETag shows that the object is the same
-        options: GetOptions = {"if_match": item.etag} if item.etag and not item.etag.startswith("W/") else {}
-        path = Path(target)
-        named = stores.store_errors_named(item.address)
-        with files.copies_written(path.parent), path.open("wb") as file, named:
-            answer = item.store.get(item.path, options=options)
-            self._sizes[target] = answer.meta["size"]
-            _require_room(target, self._sizes[target], item.address)
-            for chunk in answer.stream(1 << 16):
-                self._done[target] += file.write(chunk)
-                if self._halted.is_set():
-                    return
-        files.refuse_document(target, files.first_bytes(target))
 
     def _progress(self) -> Copying:
         return Copying(len(self._sizes), sum(self._sizes.values()), sum(self._done.values()))
