@@ -62,7 +62,7 @@ def sort_with_duckdb(path: str, folder: Path) -> tuple[int, str]:
     """Let DuckDB write the file's columns, ordered by user and time, into a table on disk."""
     with _raw(path, folder) as (connection, query):
         connection.execute(f"ATTACH {quoted(str(folder / 'duckdb' / 'disk'))} AS disk")
-        connection.execute(f"CREATE TABLE disk.sorted AS {query.sql}", list(query.values))
+        connection.execute(f"CREATE TABLE disk.sorted AS {query.sql}")
         counted = connection.execute("SELECT count(*) FROM disk.sorted").fetchone()
     return (counted[0] if counted else 0), "sorted on disk"
 
@@ -70,7 +70,7 @@ def sort_with_duckdb(path: str, folder: Path) -> tuple[int, str]:
 def fetch_from_duckdb(path: str, folder: Path) -> tuple[int, str]:
     """Let DuckDB order the file by user and time, and take the rows into Python, some thousand at a time."""
     with _raw(path, folder) as (connection, query):
-        cursor = connection.execute(query.sql, list(query.values))
+        cursor = connection.execute(query.sql)
         count = sum(map(len, iter(lambda: cursor.fetchmany(_FETCHED), [])))
     return count, "sorted and fetched"
 
@@ -221,7 +221,7 @@ def _raw(path: str, folder: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, Q
         source = open_file(connection, path, folder)
         query = source.query(list(choose(profiles(source.inventory, (), None), {}).roles.items()))
         in_order = f'SELECT * REPLACE (try_cast("time" AS TIMESTAMP) AS "time") FROM ({query.sql}) ORDER BY "user", "time"'
-        yield connection, Query(in_order, query.values)
+        yield connection, Query(in_order)
 
 
 if __name__ == "__main__":

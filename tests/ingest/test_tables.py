@@ -109,7 +109,7 @@ def test_times_with_and_without_offset_do_not_mix(connection: duckdb.DuckDBPyCon
 
 def test_the_first_profile_value_of_a_user_counts_on_one_line(connection: duckdb.DuckDBPyConnection) -> None:
     values = "(' a ', E' \\n'), ('a', E' two\\n words '), ('a', 'late')"
-    query = Query(f'SELECT * FROM (VALUES {values}) AS t("user", p0)', ())
+    query = Query(f'SELECT * FROM (VALUES {values}) AS t("user", p0)')
     assert sort_and_pair.insert_profiles(connection, 1, query) == 3
     stage(connection, ("a", EARLY, None, "x", 0, 1, None))
     sort_and_pair.finish(connection, 1, keep_duplicates=False)

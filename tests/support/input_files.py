@@ -28,7 +28,7 @@ def queried(source: Format, *columns: str) -> list[tuple[Any, ...]]:
     """Return line, problem and the values of columns of a regular file's rows."""
     query = source.query([(f"v{position}", column) for position, column in enumerate(columns)])
     names = ", ".join(f"v{position}" for position in range(len(columns)))
-    CONNECTION.execute(f"CREATE OR REPLACE TABLE queried AS {query.sql}", list(query.values))
+    CONNECTION.execute(f"CREATE OR REPLACE TABLE queried AS {query.sql}")
     numbered = f"coalesce(line, rowid + {query.first_line})"
     return CONNECTION.execute(f"SELECT {numbered}, problem, {names} FROM queried").fetchall()
 
@@ -38,7 +38,7 @@ def loaded(source: Format) -> list[tuple[Any, ...]]:
     found: list[tuple[Any, ...]] = []
 
     def insert(query: Query) -> int:
-        CONNECTION.execute(f"CREATE OR REPLACE TABLE loaded AS {query.sql}", list(query.values))
+        CONNECTION.execute(f"CREATE OR REPLACE TABLE loaded AS {query.sql}")
         line = f"coalesce(line, rowid - (SELECT min(rowid) FROM loaded) + {query.first_line})"
         found[:] = CONNECTION.execute(f'SELECT {line}, problem, "user", b FROM loaded').fetchall()
         return len(found)

@@ -96,7 +96,7 @@ def load_behaviors(index: int, reading: Reading, compared: Sequence[str]) -> Non
         kept = _own_rows(file.connection, rows, Shard.parse(settings.shard)) if settings.shard else rows
         raw = f"SELECT {index} AS file, * FROM ({kept.sql})"
         selected = normal_form(raw, settings.timezone, order, unit, reading.known_roles)
-        staged = number(file.connection, f"INSERT INTO staged BY NAME {selected}", kept.values)
+        staged = number(file.connection, f"INSERT INTO staged BY NAME {selected}")
         file.connection.execute("INSERT INTO first_lines VALUES (?, ?)", [index, rows.first_line])
         return number(file.connection, "SELECT count(*) FROM shard_rows") if settings.shard else staged
 
@@ -115,14 +115,11 @@ def _own_rows(connection: duckdb.DuckDBPyConnection, rows: Query, shard: Shard) 
     Others leave an empty row, which takes no room: rows are numbered by their places, for which DuckDB would otherwise
     read the file on a single thread.
     """
-    connection.execute(
-        f"""CREATE OR REPLACE TABLE shard_rows AS
+    connection.execute(f"""CREATE OR REPLACE TABLE shard_rows AS
         SELECT CASE WHEN is_own THEN COLUMNS(* EXCLUDE (problem, is_own, has_user)) END AS "\\0", problem, is_own, has_user
         FROM (
             SELECT *, {_is_own("shard_user", shard)} AS is_own, shard_user IS NOT NULL AS has_user
-            FROM (SELECT *, readable_user(trimmed("user")) AS shard_user FROM ({rows.sql})))""",
-        list(rows.values),
-    )
+            FROM (SELECT *, readable_user(trimmed("user")) AS shard_user FROM ({rows.sql})))""")
     connection.execute(f"""INSERT INTO left_out
         SELECT count(*) FILTER (NOT is_own AND problem IS DISTINCT FROM '{BLANK}'),
             count(*) FILTER (NOT has_user AND coalesce(problem, '') NOT IN ({_LEFT_OUT}))
@@ -130,19 +127,18 @@ def _own_rows(connection: duckdb.DuckDBPyConnection, rows: Query, shard: Shard) 
     own = f"""SELECT * EXCLUDE (is_own, has_user, shard_user) REPLACE (
             coalesce(line, {rows.first_line} + rowid - (SELECT min(rowid) FROM shard_rows)) AS line)
         FROM shard_rows WHERE is_own"""
-    return Query(own, (), rows.first_line)
+    return Query(own, rows.first_line)
 
 
 def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | None:
     """Return whether dates such as 13/04/2026 are day-first: a number above 12 decides; None if the first rows have no such dates."""
     date = f'SELECT coalesce("date", "time") AS day FROM ({rows.sql})'
     short = "regexp_matches(trim(day), short_date())"
-    if not number(connection, f"SELECT count(*) FROM ({date} LIMIT 2000) WHERE {short}", rows.values):
+    if not number(connection, f"SELECT count(*) FROM ({date} LIMIT 2000) WHERE {short}"):
         return None
     first, second = (f"CAST(regexp_extract(trim(day), short_date(), {group}) AS INTEGER)" for group in (1, 2))
     ((day_first, month_first, differs),) = connection.execute(
-        f"SELECT bool_or({first} > 12), bool_or({second} > 12), bool_or({first} <> {second}) FROM ({date}) WHERE {short}",
-        list(rows.values),
+        f"SELECT bool_or({first} > 12), bool_or({second} > 12), bool_or({first} <> {second}) FROM ({date}) WHERE {short}"
     ).fetchall()
     if differs and day_first == month_first:  # 01/01/2026 is a day in any order
         message = _(
@@ -157,7 +153,7 @@ def insert_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Que
     """Keep the readable rows of the profiles' file in order: user and `width` columns p0, p1, ..."""
     values = "".join(f", trimmed(regexp_replace(p{n}, '\\s+', ' ', 'g'))" for n in range(width))
     select = f'SELECT trimmed("user"){values} FROM ({rows.sql})'
-    return number(connection, f"INSERT INTO profiles {select}", rows.values)
+    return number(connection, f"INSERT INTO profiles {select}")
 
 
 def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_duplicates: bool) -> RowCounts:

@@ -10,7 +10,7 @@ import pytest
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import formats
 from eventabs.ingest.formats.base import Format, Query, Wanted
-from eventabs.ingest.normal_form import as_glob
+from eventabs.ingest.normal_form import as_glob, quoted
 from input_files import facts, facts_of, open_input_file, opened, queried, settings_of, write
 from paths import ROOT
 
@@ -169,14 +169,10 @@ class LogLines(Format):
             else f'NULL AS "{name}"'
             for name, _column in wanted
         )
-        reader = (
-            "read_csv(?, columns = {'text': 'VARCHAR'}, delim = '\x01', header = true, auto_detect = false)"
-        )
-        return Query(
-            f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {values} FROM {reader}",
-            (as_glob(self.file.text),),
-            first_line=2,
-        )
+        path, options = quoted(as_glob(self.file.text)), "header = true, auto_detect = false"
+        reader = f"read_csv({path}, columns = {{'text': 'VARCHAR'}}, delim = '\x01', {options})"
+        select = f"SELECT NULL::BIGINT AS line, NULL::VARCHAR AS problem, {values} FROM {reader}"
+        return Query(select, first_line=2)
 
     def texts(self) -> Iterator[tuple[int, str]]:
         lines = Path(self.file.text).read_text("utf-8").splitlines()

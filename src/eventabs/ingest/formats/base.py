@@ -17,7 +17,7 @@ from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.inner_paths import Base, InnerPath, Inventory, read_paths
 from eventabs.ingest.input_settings import InputSettings
-from eventabs.ingest.normal_form import errors_named, quoted
+from eventabs.ingest.normal_form import as_glob, errors_named, quoted
 from eventabs.interface_language import gettext as _
 from eventabs.stop_request import Stop
 
@@ -65,10 +65,9 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A SELECT, its bound values, and the line number of its first row. Its column `line` is NULL if each line is a row."""
+    """A SELECT, and the line number of its first row. Its column `line` is NULL if each line is a row."""
 
     sql: str
-    values: tuple[object, ...]
     first_line: int = 1
 
 
@@ -155,7 +154,9 @@ def json_object(text: str) -> dict[str, Any] | None:
     return loaded if isinstance(loaded, dict) else None
 
 
-def text_reader(names: Iterable[str], longest: int, delimiter: str, quote: str, header: bool = False) -> str:
+def text_reader(
+    path: str, names: Iterable[str], longest: int, delimiter: str, quote: str, *, header: bool = False
+) -> str:
     """Return the SQL table function that reads delimited text with lines of at most `longest` bytes; without a `quote`, any text."""
     # DuckDB's own buffers are eight times larger: a file of 30 MB fits into one, which a single thread reads
     line = max(longest, _USUAL_LINE)
@@ -164,6 +165,6 @@ def text_reader(names: Iterable[str], longest: int, delimiter: str, quote: str, 
         room += ", parallel = false"
     columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
     return (
-        f"read_csv(?, auto_detect = false, header = {header}, delim = {quoted(delimiter)}, quote = {quoted(quote)},"
+        f"read_csv({quoted(as_glob(path))}, auto_detect = false, header = {header}, delim = {quoted(delimiter)}, quote = {quoted(quote)},"
         f" escape = {quoted(quote)}, columns = {{{columns}}}, nullstr = ['', '\\N'], strict_mode = {bool(quote)}, compression = 'none', {room})"
     )

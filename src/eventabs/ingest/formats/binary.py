@@ -59,9 +59,9 @@ class Parquet(Format):
 
     def find_columns(self) -> tuple[str, ...]:
         """Return the names of the columns."""
-        self._glob = as_glob(self.file.text)
+        self._rows = f"read_parquet({quoted(as_glob(self.file.text))})"
         with errors_named(self.file.path):
-            described = self.file.connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._glob])
+            described = self.file.connection.execute(f"DESCRIBE SELECT * FROM {self._rows}")
         self._texts: dict[str, str] = {}  # the SQL of each column as text; structs, lists and maps as JSON
         for name, kind, *_rest in described.fetchall():
             is_nested = kind.startswith(("STRUCT", "MAP")) or kind.endswith("]")
@@ -71,13 +71,12 @@ class Parquet(Format):
 
     def query(self, wanted: Wanted) -> Query:
         """Return the rows, all values as text."""
-        select = self.select("read_parquet(?)", wanted, self._texts.__getitem__, "NULL::VARCHAR")
-        return Query(select, (self._glob,))
+        return Query(self.select(self._rows, wanted, self._texts.__getitem__, "NULL::VARCHAR"))
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """Yield each row's number and the row as JSON."""
         with closing(self.file.connection.cursor()) as cursor:
-            cursor.execute("SELECT to_json(r)::VARCHAR FROM read_parquet(?) AS r", [self._glob])
+            cursor.execute(f"SELECT to_json(r)::VARCHAR FROM {self._rows} AS r")
             for number, (text,) in enumerate(fetched(cursor), start=1):
                 yield number, text
 

@@ -21,7 +21,7 @@ from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import LINE_FORMS, SHAPES, fit
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, Wanted, text_reader
-from eventabs.ingest.normal_form import WHITE, as_glob, filled
+from eventabs.ingest.normal_form import WHITE, filled
 from eventabs.interface_language import gettext as _
 
 _LOOKED_AT: Final = 120  # lines at the start that may be the header
@@ -290,12 +290,11 @@ class Csv(Format):
     def query(self, wanted: Wanted) -> Query:
         """Return the rows. DuckDB raises an error for a record with too few or too many fields."""
         longest, dialect, has_header = self.file.content.longest, self.layout.dialect, self.layout.has_header
-        reader = text_reader(self._field_names, longest, *dialect, header=has_header)
+        reader = text_reader(self.file.text, self._field_names, longest, *dialect, header=has_header)
         # it is slow to join a row's cells: only for rows that may be empty
         all_blank = f"trim(concat({', '.join(self._field_names)}), {WHITE}) = ''"
         problem = f"CASE WHEN coalesce(c0, '') < '!' THEN CASE WHEN {all_blank} THEN '{BLANK}' END END"
-        select = self.select(reader, wanted, self._field, problem)
-        return Query(select, (as_glob(self.file.text),), first_line=1 + has_header)
+        return Query(self.select(reader, wanted, self._field, problem), first_line=1 + has_header)
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """Yield each record's first line and its text; blank lines are none."""
@@ -320,9 +319,8 @@ class Csv(Format):
         copy = self.file.copy.with_suffix(".tidy")
         try:
             longest = self.tidy(copy, dict(wanted)["user"])
-            reader = text_reader(["line", "problem", *self._field_names], longest, *Dialect())
-            select = self.select(reader, wanted, self._field, "problem", "CAST(line AS BIGINT)")
-            insert(Query(select, (as_glob(str(copy)),)))
+            reader = text_reader(str(copy), ["line", "problem", *self._field_names], longest, *Dialect())
+            insert(Query(self.select(reader, wanted, self._field, "problem", "CAST(line AS BIGINT)")))
         finally:
             copy.unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import fit
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Query, Wanted, json_object, text_reader
 from eventabs.ingest.inner_paths import OBJECT, Inventory, parse_path, value_at
-from eventabs.ingest.normal_form import WHITE, as_glob
+from eventabs.ingest.normal_form import WHITE
 from eventabs.interface_language import gettext as _
 from eventabs.stop_request import Stop
 
@@ -62,11 +62,11 @@ class Json(Format):
 
     def query(self, wanted: Wanted) -> Query:
         """Return one row for each line. Rows get no numbers here: DuckDB numbers them on a single thread only."""
-        reader = text_reader(["text"], self.file.content.longest, _NO_DELIMITER, quote="")
+        reader = text_reader(self.file.text, ["text"], self.file.content.longest, _NO_DELIMITER, quote="")
         problem = f"""CASE WHEN text IS NULL THEN '{BLANK}'
             WHEN {OBJECT} IS NULL THEN CASE WHEN trim(text, {WHITE}) = '' THEN '{BLANK}' ELSE 'bad_json' END
             WHEN {OBJECT}[1] IS NULL AND json_type(text) <> 'OBJECT' THEN 'not_an_object' END"""
-        return Query(self.select(reader, wanted, "text", problem), (as_glob(self.file.text),))
+        return Query(self.select(reader, wanted, "text", problem))
 
 
 def _one_object_a_line(file: InputFile) -> InputFile:
