@@ -94,7 +94,7 @@ _WORTH_TELLING: Final = 20_000_000  # bytes; as many take a while on most connec
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Objects and the files of their copies, the exports inside for an archive: those of the input, and the profiles."""
+    """The files of the input and of its profiles, the exports inside for an archive; some are copies of objects."""
 
     paths: tuple[str, ...]
     profiles: tuple[str, ...]
@@ -110,7 +110,9 @@ class Copies:
 def copied(
     paths: Sequence[str], profiles: str, folder: Path, stop: Stop, on_copy: Callable[[Copying], object]
 ) -> Iterator[Copies]:
-    """Copy the objects that addresses name into `folder`, compressed as they are, and remove the copies afterwards. Errors raised meanwhile name addresses."""
+    """Find what names mean. Objects are copied into `folder`, compressed as they are, and the copies removed afterwards. Errors raised meanwhile name addresses."""
+    here_about_users = files.expand([profiles] if profiles else [])
+    here = files.expand(paths, here_about_users)
     found, about_users = find_objects(paths, [profiles]), find_objects([profiles])
     by_name = {each.name: each for each in (*found, *about_users)}
     objects: dict[str, StoredObject] = {}
@@ -131,7 +133,7 @@ def copied(
             tuple(dict.fromkeys(each for one in of for each in files.members(targets[one.name])))
             for of in (found, about_users)
         )
-        yield Copies(named, others, objects)
+        yield Copies((*here, *named), (*here_about_users, *others), objects)
     except EventabsError as error:
         lines = [str(line) for line in error.args]
         for copy, each in objects.items():

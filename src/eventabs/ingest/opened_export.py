@@ -244,17 +244,13 @@ def open_export(
     """
     profiles = settings.profiles
     shard = Shard.parse(settings.shard) if settings.shard else None
-    local_profiles = files.expand([profiles] if profiles else [])
-    local = files.expand(paths, local_profiles)
     folder = work_dir / "reading.tmp"
     with ExitStack() as stack:
         copies = stack.enter_context(copied(paths, profiles, work_dir / "objects.tmp", stop, on_copy))
-        named = (*local, *copies.paths)
-        profile_paths = (*local_profiles, *copies.profiles)
-        if len(profile_paths) > 1:
+        if len(copies.profiles) > 1:
             message = _("{path} names {count} files; the profiles are one file with a row for each user")
-            raise InputError(message.format(path=profiles, count=len(profile_paths)))
-        connection = stack.enter_context(scratch_database(folder, (*named, *profile_paths), stop))
+            raise InputError(message.format(path=profiles, count=len(copies.profiles)))
+        connection = stack.enter_context(scratch_database(folder, (*copies.paths, *copies.profiles), stop))
         check_zone(settings.timezone, connection)
         files.check_codec(settings.encoding)  # before anything is unpacked
         schemas = SchemaChoice(settings)
@@ -263,10 +259,10 @@ def open_export(
         )
         # sheet, table and header are those of the rows
         of_people = InputSettings(encoding=settings.encoding, columns=settings.columns)
-        profile = opened(*profile_paths, settings=of_people) if profile_paths else None
+        profile = opened(*copies.profiles, settings=of_people) if copies.profiles else None
         profile_user, shown = roles.profile_columns(profile, profile_columns) if profile else ("", [])
         sort_and_pair.prepare(connection, len(shown))
-        sources = tuple(opened(path, settings=settings) for path in named)
+        sources = tuple(opened(path, settings=settings) for path in copies.paths)
         behaviors = _readings(sources, schemas, copies)
         technical = {column for each in behaviors for column in each.schema.technical}
         all_columns = dict.fromkeys(column for each in sources for column in each.columns)
