@@ -2,19 +2,15 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from hypothesis import given, settings, strategies as st
 
 from eventabs.shared_records import AnswerFigures, AskedUser, Outcome
-from eventabs.store.ledger_queries import (
-    ANSWER_FIGURES,
-    PlacedAnswer,
-    placed_answers,
-    store_answers,
-    stored_answers,
-)
+from eventabs.store.ledger_queries import ANSWER_FIGURES, store_answers, stored_answers
 from runs_kit import bad, event_of, journey_of, make_log, new_ledger, whole
 
+PlacedAnswer = tuple[Any, ...]  # a row of `answers` without its call
 LOG = make_log("anna", 20)
 BANDS = {1: "1"} | {
     users: f"{least}-{2 * least - 1}" for least in (2, 4, 8, 16, 32, 64) for users in range(least, 2 * least)
@@ -34,15 +30,23 @@ ANSWERS = st.builds(
 )
 
 
-def test_an_answer_is_counted_with_what_it_was_asked_about_and_what_it_says_of_it() -> None:
+def stored_for(folder: Path, asked: list[AskedUser], outcomes: list[Outcome]) -> list[PlacedAnswer]:
+    ledger = new_ledger(folder)
+    for _again in range(2):  # read again, they are no other ones
+        store_answers(ledger, 1, asked, outcomes)
+    found = ledger.rows("SELECT * FROM answers ORDER BY place")
+    ledger.close()
+    return [answer[1:] for answer in found]
+
+
+def test_an_answer_is_counted_with_what_it_was_asked_about_and_what_it_says_of_it(tmp_path: Path) -> None:
     part = whole(LOG)
     said = event_of(part)._replace(behaviors=(0, 1, 2), outside=True, sure=False)
     added = event_of(part)._replace(behaviors=(5,), source="must")
     rows = {"minor": (6, 7), "unplaced": (8,), "unasked": (9, 10, 11), "misfiled": 4, "repeated": 5}
     read = Outcome(part, "unplaced", (said, added), (journey_of(part),), **rows)  # type: ignore[arg-type]
-    first, second = placed_answers(
-        [AskedUser(part, LOG, range(20)), AskedUser(part, LOG, range(8))], [bad(part), read]
-    )
+    asked = [AskedUser(part, LOG, range(20)), AskedUser(part, LOG, range(8))]
+    first, second = stored_for(tmp_path, asked, [bad(part), read])
     assert first == ("", 1, 2, "unparsable", 20, *[0] * 11)
     assert second[:4] == ("", 2, 2, "unplaced")
     assert dict(zip(ANSWER_FIGURES[2:], second[4:], strict=True)) == {
@@ -51,10 +55,11 @@ def test_an_answer_is_counted_with_what_it_was_asked_about_and_what_it_says_of_i
     }  # fmt: skip
 
 
-def test_places_are_told_apart_by_thirds() -> None:
+def test_places_are_told_apart_by_thirds(tmp_path: Path) -> None:
     def thirds(users: int) -> list[str]:
         asked = [AskedUser(whole(LOG), LOG, range(20))] * users
-        return [third for third, *_answer in placed_answers(asked, [bad(whole(LOG))] * users)]
+        (folder := tmp_path / str(users)).mkdir()
+        return [answer[0] for answer in stored_for(folder, asked, [bad(whole(LOG))] * users)]
 
     assert thirds(9) == ["1", "1", "1", "2", "2", "2", "3", "3", "3"]
     assert thirds(2) == ["", ""]
@@ -91,8 +96,9 @@ def test_a_ledger_sums_up_answers_by_the_class_of_their_batch_and_their_place(
                 placed((place, users), reason, numbers) for _third, place, _users, reason, *numbers in found
             ]
             calls[number - 1] = batch
+            slots = ", ".join("?" * (3 + len(ANSWER_FIGURES)))
             with ledger.transaction():
-                store_answers(ledger, number, batch)
-                store_answers(ledger, number, batch)  # read again, they are no other ones
+                for answer in batch:
+                    ledger.rows(f"INSERT INTO answers VALUES ({slots})", number, *answer)
         assert stored_answers(ledger) == added_up(calls)
         ledger.close()

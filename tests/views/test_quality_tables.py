@@ -11,7 +11,7 @@ from eventabs.interface_language import Language, activate
 from eventabs.quality.review import draw_review, read_review
 from eventabs.shared_records import AskedUser, Counts, Part
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.ledger_queries import ANSWER_FIGURES, count_all, placed_answers, store_answers
+from eventabs.store.ledger_queries import ANSWER_FIGURES, count_all, store_answers
 from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from eventabs.views.review import quality_tables, review_json
 from report_kit import FACTS
@@ -32,7 +32,7 @@ def _ask(ledger: Ledger, users: str, unusable: str = "") -> None:
         else replace(well(user.part, event_of(Part(user.part.user_id, 0, 1), "a")), minor=(2,))
         for user in asked
     ]
-    store_answers(ledger, call_id, placed_answers(asked, outcomes))
+    store_answers(ledger, call_id, asked, outcomes)
     changes = [
         PartChange(each.part, "done", accepted=each)
         if each.usable

@@ -440,10 +440,9 @@ class Session:
         narrowed = (self._narrowed(each, asked[each.part], outcomes[each.part]) for each in changes)
         changes = [await self._cut(change) for change in narrowed]
         outcomes |= {change.part: change.accepted for change in changes if change.accepted}
-        answers = store.placed_answers(list(call.users.values()), list(reading.outcomes.values()))
 
         def settle(ledger: Ledger) -> _Settled:
-            store.store_answers(ledger, call.id, answers)
+            store.store_answers(ledger, call.id, call.users.values(), reading.outcomes.values())
             ledger.settle(call.id, outcomes.values(), changes)
             return self._settled(ledger, call.batch.parts, changes)
 

@@ -438,22 +438,21 @@ def _read_again(run: RunContext) -> tuple[int, Counter[str]]:
         asked = asked_in(stored, ledger)
         actions.update(row.action for user in asked.values() for row in user.log.behaviors)
         outcomes = list(reader.read(stored.reply, asked).outcomes.values())
-        answers, same, changes = [], [], []
-        placed = dict(zip(asked, store.placed_answers(list(asked.values()), outcomes), strict=False))
+        same, changes = list[Outcome | None](), []
         for (alias, user), outcome in zip(asked.items(), outcomes, strict=True):
             is_same = store.digest_of(user.log.behaviors) == stored.users[alias].digest
             if not is_same or since.get(user.part.user_id, 0) >= stored.call_id:
                 kept += 1  # rows that are not the ones that were shown, and what an extension has kept
+                same.append(None)
                 continue
-            answers += [placed[alias]] if alias in placed else []
             same.append(outcome)
             if not outcome.usable:
                 last[user.part] = stored.call_id, user, outcome
             elif user.part not in accepted:
                 accepted.add(user.part)
                 changes.append(PartChange(user.part, "done", accepted=outcome))
-        store.store_answers(ledger, stored.call_id, answers)
-        ledger.settle(stored.call_id, same, changes)
+        store.store_answers(ledger, stored.call_id, asked.values(), same)
+        ledger.settle(stored.call_id, filter(None, same), changes)
     done = {Part(*row) for row in ledger.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")}
     for part in done.intersection(last) - accepted:
         call_id, user, outcome = last[part]

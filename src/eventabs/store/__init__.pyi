@@ -38,7 +38,6 @@ from .ledger_queries import (
     job_request as job_request,
     known_outcome as known_outcome,
     made_of as made_of,
-    placed_answers as placed_answers,
     rows_of_user as rows_of_user,
     settled_user as settled_user,
     states_by_user as states_by_user,

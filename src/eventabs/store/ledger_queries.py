@@ -1,7 +1,7 @@
 """What a ledger has: counts, users and their events, retries, jobs, counts of answers, and what extensions kept and changed. Views are in views.sql."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
@@ -41,25 +41,17 @@ ANSWER_FIGURES: Final = (
     *(*ROW_COUNTS, "unsure", "outside", "missed"),
 )
 
-PlacedAnswer = tuple[Any, ...]  # a row of `answers` without its call
 
-
-def placed_answers(asked: Sequence[AskedUser], outcomes: Sequence[Outcome]) -> list[PlacedAnswer]:
-    """Count what an answer said about each user of a batch, in their order; nothing of links, which have no behaviors."""
-    if any(user.part.is_link for user in asked):
-        return []
-    users, answers = len(asked), list[PlacedAnswer]()
+def store_answers(
+    ledger: Ledger, call_id: int, asked: Collection[AskedUser], outcomes: Iterable[Outcome | None]
+) -> None:
+    """Count anew what an answer said about each user of a batch; None: what is counted stays. Links have no behaviors to count."""
+    users, slots = len(asked), ", ".join("?" * (3 + len(ANSWER_FIGURES)))
     for place, (user, outcome) in enumerate(zip(asked, outcomes, strict=True), 1):
-        third = str(1 + (place - 1) * 3 // users) if users >= 3 else ""  # noqa: PLR2004  `1` to `3`
-        answers.append((third, place, users, outcome.reason, len(user.rows), *outcome.figures.values()))
-    return answers
-
-
-def store_answers(ledger: Ledger, call_id: int, answers: Iterable[PlacedAnswer]) -> None:
-    """Store the counts of a call's answers, in place of earlier ones."""
-    slots = ", ".join("?" * (3 + len(ANSWER_FIGURES)))
-    for answer in answers:
-        ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({slots})", call_id, *answer)
+        if outcome and not user.part.is_link:
+            third = str(1 + (place - 1) * 3 // users) if users >= 3 else ""  # noqa: PLR2004  `1` to `3`
+            figures = (third, place, users, outcome.reason, len(user.rows), *outcome.figures.values())
+            ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({slots})", call_id, *figures)
 
 
 def stored_answers(ledger: Ledger) -> AnswerFigures:
