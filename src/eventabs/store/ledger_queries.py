@@ -433,22 +433,17 @@ def count_standing(ledger: Ledger) -> tuple[int, int, int]:
     return sum(events for events, _ in sizes), sum(journeys for _, journeys in sizes), len(sizes)
 
 
-def changes_by_user(ledger: Ledger) -> Iterator[tuple[list[Row], list[Row]]]:
-    """Yield what the last extension changed, user by user, in events and in journeys: each line with `change`."""
-    changed = "SELECT user_id, state, before FROM extended JOIN user_states USING (user_id) WHERE user_id > ? AND before IS NOT NULL"
-    for user_id, state, before in ledger.by_user(changed):
-        events, journeys = map(_changes, codec.unpack_json(before), current_of(ledger, user_id, state))
-        yield events, journeys
-
-
-def _changes(before: Sequence[Mapping[str, Any]], now: Sequence[Row]) -> list[Row]:
-    left = {each["id"]: each for each in before}
-    changed: list[Row] = []
-    for each in now:
-        known = left.pop(each["id"], None)
-        if known is None:
-            changed.append({"change": "added", **each})
-        elif known != each:
-            changed.append({"change": "replaced", **each, "before": known})
-    changed += ({"change": "removed", **each} for each in left.values())
-    return sorted(changed, key=lambda each: (each["start"][:19], each["end"][:19]))
+def changed_rows(ledger: Ledger, at: Literal[0, 1]) -> Iterator[Row]:
+    """Yield what the last extension changed in events (`at` 0) or journeys (1), user by user: each line with `change`."""
+    extended = "SELECT user_id, state, before FROM extended JOIN user_states USING (user_id) WHERE user_id > ? AND before IS NOT NULL"
+    for user_id, state, before in ledger.by_user(extended):
+        left = {each["id"]: each for each in codec.unpack_json(before)[at]}
+        changed: list[Row] = []
+        for each in current_of(ledger, user_id, state)[at]:
+            known = left.pop(each["id"], None)
+            if known is None:
+                changed.append({"change": "added", **each})
+            elif known != each:
+                changed.append({"change": "replaced", **each, "before": known})
+        changed += ({"change": "removed", **each} for each in left.values())
+        yield from sorted(changed, key=lambda each: (each["start"][:19], each["end"][:19]))

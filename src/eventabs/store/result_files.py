@@ -434,25 +434,22 @@ class ResultFiles(AbstractContextManager["ResultFiles"]):
 
 def write_results(directory: RunDirectory, ledger: Ledger) -> None:
     """Write events.jsonl, journeys.jsonl and failures.jsonl anew from the ledger, in order of user and time."""
-    for path, lines in (
-        (directory.events, _TABLES[0].rows),
-        (directory.journeys, _TABLES[1].rows),
-        (directory.failures, queries.failed_users),
-    ):
-        replace_file(path, map(_line, lines(ledger)))
+    replace_file(directory.events, map(_line, _made(0, ledger)))
+    replace_file(directory.journeys, map(_line, _made(1, ledger)))
+    replace_file(directory.failures, map(_line, queries.failed_users(ledger)))
 
 
 def write_changes(directory: RunDirectory, ledger: Ledger) -> dict[str, int]:
     """Write what the last extension changed to events.new.jsonl and journeys.new.jsonl; return how many lines of each kind."""
     counts = Counter[str]()
 
-    def lines(name: str, at: int) -> Iterator[bytes]:
-        for lists in queries.changes_by_user(ledger):
-            counts.update(f"{name}_{each['change']}" for each in lists[at])
-            yield from map(_line, lists[at])
+    def lines(name: str, rows: Iterable[Row]) -> Iterator[bytes]:
+        for row in rows:
+            counts[f"{name}_{row['change']}"] += 1
+            yield _line(row)
 
-    replace_file(directory.new_events, lines("events", 0))
-    replace_file(directory.new_journeys, lines("journeys", 1))
+    replace_file(directory.new_events, lines("events", queries.changed_rows(ledger, 0)))
+    replace_file(directory.new_journeys, lines("journeys", queries.changed_rows(ledger, 1)))
     return dict(counts)
 
 
