@@ -33,7 +33,7 @@ class Line:
     index: int
     day: str  # ISO 8601; it begins at 05:00
     text: str
-    state: str  # `placed`, or a field of RowsOfUser, or "" where no answer was accepted
+    state: str  # `placed`, `minor`, `unplaced` or `unasked`, or "" where no answer was accepted
     event: int | None = None  # the position of its event in the user's events
     begins: bool = False  # it is the first one of that
 
@@ -105,19 +105,18 @@ def view_user(ledger: Ledger, user_id: str, named: Path) -> UserView:
     if row is None:
         message = _("the run has no user {user}; list its users with: eventabs show {path}")
         raise UsageError(message.format(user=user_id, path=shlex.quote(str(named))))
-    log, (events, journeys) = ledger.log(user_id), store.made_of(ledger, user_id)
-    event_of = {index: position for position, event in enumerate(events) for index in event["behaviors"]}
-    firsts = {event["behaviors"][0] for event in events}
-    found = store.rows_of_user(ledger, user_id)._asdict()
-    states = {index: state for state, indices in found.items() for index in indices}
+    log, made = ledger.log(user_id), store.made_of(ledger, user_id)
+    event_of = {index: position for position, event in enumerate(made.events) for index in event["behaviors"]}
+    firsts = {event["behaviors"][0] for event in made.events}
+    states = {index: state for state, rows in zip(made._fields[2:], made[2:], strict=True) for index in rows}
     lines = list[Line]()
     texts = compactor_of(ledger.meta()).lines(log)
     for index, (behavior, text) in enumerate(zip(log.behaviors, texts, strict=True)):
         day, event = date.fromordinal(behavior.day).isoformat(), event_of.get(index)
         state = states.get(index, "") if event is None else "placed"
         lines.append(Line(index, day, text, state, event, index in firsts))
-    by_id = {journey["id"]: journey for journey in journeys}
-    return UserView(row, log.profile, tuple(lines), events, by_id)
+    by_id = {journey["id"]: journey for journey in made.journeys}
+    return UserView(row, log.profile, tuple(lines), made.events, by_id)
 
 
 def calls_of(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:

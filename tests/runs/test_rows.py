@@ -22,7 +22,6 @@ from eventabs.store.ledger_queries import (
     failed_users,
     failure_reasons,
     made_of,
-    rows_of_user,
 )
 from eventabs.store.result_files import write_results
 from eventabs.store.run_directory_and_checkpoint import RunDirectory
@@ -54,8 +53,9 @@ def results(desk: Desk) -> tuple[bytes, bytes]:
 
 def accounts(ledger: Ledger, user_id: str) -> list[int]:
     """Return all rows that are in an event or in none, in order."""
-    rows = [row for event in made_of(ledger, user_id).events for row in event["behaviors"]]
-    return sorted([*rows, *(row for each in rows_of_user(ledger, user_id) for row in each)])
+    made = made_of(ledger, user_id)
+    rows = [row for event in made.events for row in event["behaviors"]]
+    return sorted([*rows, *made.minor, *made.unplaced, *made.unasked])
 
 
 HALF = "## U1\n> 购买 帐篷：浏览 1,9\n用餐 2-8\n零碎 10-12\n##"  # rows 13 to 24 are left out
@@ -77,7 +77,7 @@ async def test_days_with_rows_left_out_are_asked_about_again_alone_and_both_answ
         assert accounts(desk.ledger, "dora") == list(range(24))
         (journey,) = made_of(desk.ledger, "dora").journeys
         assert (journey["name"], journey["behaviors"]) == ("帐篷", [0, 8, 12])
-        assert rows_of_user(desk.ledger, "dora").minor == [9, 10, 11], "what was placed stays"
+        assert made_of(desk.ledger, "dora").minor == [9, 10, 11], "what was placed stays"
         asked = [desk.ledger.stored_reply(call).users["U1"] for call in (1, 2)]
         assert [each.rows for each in asked] == ["", "8-23"]
         assert [each.digest for each in asked] == [
@@ -93,7 +93,7 @@ async def test_too_many_minor_rows_are_asked_about_once_more_and_then_taken(tmp_
         await say(desk, settler, "## U1\n零碎 1-20\n用餐 21-24\n##")
         assert [(each.rows, each.attempts) for each in desk.ledger.pending_parts()] == [("", 1)]
         await say(desk, settler, "## U1\n零碎 1-23\n用餐 24\n##")
-        assert len(rows_of_user(desk.ledger, "dora").minor) == 23, "the second answer counts alone"
+        assert len(made_of(desk.ledger, "dora").minor) == 23, "the second answer counts alone"
         assert accounts(desk.ledger, "dora") == list(range(24))
 
 
@@ -115,7 +115,7 @@ async def test_an_answer_that_was_taken_at_the_last_attempt_is_taken_again_when_
         settler = desk.session(attempts=2)
         await say(desk, settler, "## U1\n用餐 1-20\n##")
         await say(desk, settler, "I cannot do that")
-        assert (desk.states(), rows_of_user(desk.ledger, "dora").unplaced) == (
+        assert (desk.states(), made_of(desk.ledger, "dora").unplaced) == (
             {"dora": "done"},
             [20, 21, 22, 23],
         )
@@ -280,7 +280,7 @@ def test_whatever_a_model_says_no_row_is_lost_and_live_ledger_and_reparse_count_
             for log in logs:
                 if desk.states()[log.user_id].split() in (["done"], ["done", "done"]):
                     assert accounts(desk.ledger, log.user_id) == list(range(len(log.behaviors)))
-                    unplaced = rows_of_user(desk.ledger, log.user_id).unplaced
+                    unplaced = made_of(desk.ledger, log.user_id).unplaced
                     assert 5 * len(unplaced) <= len(log.behaviors)
                     steps = [
                         step for each in made_of(desk.ledger, log.user_id).journeys for step in each["events"]

@@ -266,7 +266,7 @@ def _answers(arm: Arm) -> dict[str, tuple[int, list[Group]]]:
     with Ledger.watch(arm.path / "ledger.sqlite") as ledger:
         rows = dict(ledger.rows("SELECT user_id, behaviors FROM users"))
         return {
-            user_id: (rows[user_id], wholes_of(groups_of(*store.made_of(ledger, user_id))))
+            user_id: (rows[user_id], wholes_of(groups_of(*store.made_of(ledger, user_id)[:2])))
             for user_id, state in store.states_by_user(ledger)
             if state == "done"
         }

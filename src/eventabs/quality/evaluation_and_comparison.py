@@ -227,7 +227,7 @@ def evaluate(events: Path, gold: Path) -> Evaluation:
             rules = load_rules(shipped_rules(), "zh" if facts.get("prompt_language") == "zh" else "en")
             is_fine = facts["settings"]["prompt"]["detail"] == "fine"
             for user in sorted(users & known):
-                log, made = ledger.log(user), measures.groups_of(*made_of(ledger, user))
+                log, made = ledger.log(user), measures.groups_of(*made_of(ledger, user)[:2])
                 by_rules = rule_events(log, rules, "fine" if is_fine else "day")
                 ruled = [Group(frozenset(rows), kind.name) for rows, kind in by_rules]
                 _judge_user(log, made, ruled, labels, sums)
@@ -486,7 +486,9 @@ class Pair(NamedTuple):
     def of(cls, first: Ledger, second: Ledger, user_id: str) -> Self:
         """Read a user. Where the behaviors are not the same in both, `log` has all of them in order of time."""
         log, other = first.log(user_id), second.log(user_id)
-        events, journeys = map(list, zip(made_of(first, user_id), made_of(second, user_id), strict=True))
+        events, journeys = map(
+            list, zip(made_of(first, user_id)[:2], made_of(second, user_id)[:2], strict=True)
+        )
         own: list[Sequence[int]] = [range(len(log.behaviors))] * 2
         said = ([behavior[:_SAID] for behavior in each.behaviors] for each in (log, other))
         if next(said) != next(said):

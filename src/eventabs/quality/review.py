@@ -198,7 +198,7 @@ class _Lots:
 
 def _items(ledger: Ledger, audit: Ledger | None, log: UserLog, made: store.Made) -> Iterator[SampledEvent]:
     """Yield what can be judged of a user, not numbered yet, with what is doubtful of it."""
-    user_id, (events, journeys) = log.user_id, made
+    user_id, (events, journeys, *_rows) = log.user_id, made
     moved, lost = set[int](), set[str]()
     if audit and (row := store.user_row(audit, user_id)) and (row.state, audit.log(user_id)) == ("done", log):
         pair = Pair.of(ledger, audit, user_id)
@@ -219,7 +219,7 @@ def _items(ledger: Ledger, audit: Ledger | None, log: UserLog, made: store.Made)
         told = each | {"type": each["kind"], "category": "", "summary": each["name"]}
         yield item("J", told, moved=each["id"] in lost, unsure=each["id"] in unsure)
     by_day: defaultdict[str, list[int]] = defaultdict(list)
-    for index in store.rows_of_user(ledger, user_id).unplaced:
+    for index in made.unplaced:
         by_day[log.behaviors[index].start.date().isoformat()].append(index)
     for rows in by_day.values():
         first, last = (log.behaviors[index].start.isoformat() for index in (min(rows), max(rows)))

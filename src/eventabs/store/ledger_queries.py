@@ -82,18 +82,13 @@ Row = dict[str, Any]  # an event or a journey, as in events.jsonl and journeys.j
 
 
 class Made(NamedTuple):
-    """The events and the journeys of all parts of a user that are done, in order of start and end."""
+    """What all parts of a user that are done hold: events and journeys in order of start and end, and the log indices of other rows."""
 
     events: list[Row]
     journeys: list[Row]
-
-
-class RowsOfUser(NamedTuple):
-    """The behaviors of a user that no event is made of, by their log indices."""
-
-    minor: list[int]
-    unplaced: list[int]
-    unasked: list[int]
+    minor: Sequence[int] = ()
+    unplaced: Sequence[int] = ()
+    unasked: Sequence[int] = ()
 
 
 class UserRow(NamedTuple):
@@ -169,13 +164,6 @@ def failed_users(ledger: Ledger) -> Iterator[dict[str, Any]]:
         yield {"user_id": user.user_id, "reason": user.reason, **tried, "calls": calls[user.user_id]}
 
 
-def rows_of_user(ledger: Ledger, user_id: str) -> RowsOfUser:
-    """Return the behaviors of a user that no event is made of."""
-    found = [codec.unpack_json(result) for *_part, result in _results(ledger, user_id)]
-    rows = ([row for each in found for row in rows_in(each[name])] for name in RowsOfUser._fields)
-    return RowsOfUser(*rows)
-
-
 def goal_of(settings: Mapping[str, Any]) -> str:
     """Return the category that stored settings are after, see `Vocabulary.goal`."""
     return next((each["name"] for each in settings["vocabulary"]["categories"] if each["mark"]), "")
@@ -183,24 +171,22 @@ def goal_of(settings: Mapping[str, Any]) -> str:
 
 def made_of(ledger: Ledger, user_id: str) -> Made:
     """Return what all parts of a user that are done hold."""
-    results = _results(ledger, user_id)
+    of_parts = "SELECT first, last, result FROM user_results WHERE user_id = ? ORDER BY first"
+    results, others = ledger.rows(of_parts, user_id), Made._fields[2:]
     if len(results) > 1:
-        pieces = (codec.unpack_outcome(Part(user_id, *ends), None, result) for *ends, result in results)
+        pieces = [codec.unpack_outcome(Part(user_id, *ends), None, result) for *ends, result in results]
         found = joined(pieces, goal_of(settings_in_force(ledger.meta())))
-        return Made(*orjson.loads(orjson.dumps([list(map(as_row, each)) for each in found])))
-    whole = codec.unpack_json(results[0][-1]) if results else {"events": [], "journeys": []}
-    return Made(whole["events"], whole["journeys"])
-
-
-def _results(ledger: Ledger, user_id: str) -> list[tuple[int, int, bytes]]:
-    return ledger.rows(
-        "SELECT first, last, result FROM user_results WHERE user_id = ? ORDER BY first", user_id
-    )
+        made = orjson.loads(orjson.dumps([list(map(as_row, each)) for each in found]))
+        return Made(*made, *([row for piece in pieces for row in getattr(piece, name)] for name in others))
+    if not results:
+        return Made([], [])
+    whole = codec.unpack_json(results[0][-1])
+    return Made(whole["events"], whole["journeys"], *(rows_in(whole[name]) for name in others))
 
 
 def current_by_user(ledger: Ledger) -> Iterator[tuple[str, list[Row], list[Row]]]:
     """Yield each user with its current events and journeys, in order of user id; one is in memory at a time."""
-    return ((user_id, *current_of(ledger, user_id, state)) for user_id, state in states_by_user(ledger))
+    return ((user_id, *current_of(ledger, user_id, state)[:2]) for user_id, state in states_by_user(ledger))
 
 
 def current_of(ledger: Ledger, user_id: str, state: str | None) -> Made:
@@ -226,10 +212,10 @@ def settled_user(ledger: Ledger, user_id: str, whole: PartChange | None = None) 
         state, made = whole.state, whole.accepted and whole.accepted.as_rows
     else:
         ((state,),) = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
-        made = made_of(ledger, user_id) if state == "done" else None
+        made = made_of(ledger, user_id)[:2] if state == "done" else None
         if made:  # journeys that lie in several parts are one now, and are counted as one
             counted = "UPDATE parts SET journeys = CASE WHEN first = 0 THEN ? ELSE 0 END WHERE user_id = ?"
-            ledger.rows(counted, len(made.journeys), user_id)
+            ledger.rows(counted, len(made[1]), user_id)
     if not made:
         return SettledUser(state)
     ((days,),) = ledger.rows("SELECT days FROM users WHERE user_id = ?", user_id)
@@ -365,18 +351,15 @@ def find_user(ledger: Ledger, user_id: str) -> tuple[UserLog, str | None] | None
 
 def known_outcome(ledger: Ledger, user_id: str) -> Outcome | None:
     """Return what all parts of a user that is done hold together, None of any other user."""
-    found = ledger.rows(
-        "SELECT max(state), (SELECT behaviors FROM users WHERE user_id = parts.user_id) FROM parts"
-        " WHERE user_id = ? AND first >= 0 GROUP BY user_id",
-        user_id,
-    )
-    if not found or found[0][0] != "done":
+    of_parts = "SELECT max(state), max(last) FROM parts WHERE user_id = ? AND first >= 0"
+    ((state, last),) = ledger.rows(of_parts, user_id)
+    if state != "done":
         return None
-    made, rest = made_of(ledger, user_id), rows_of_user(ledger, user_id)._asdict()
-    rows: dict[str, Any] = {name: tuple(sorted(found)) for name, found in rest.items()}
+    made = made_of(ledger, user_id)
     events = tuple(of_row(Event, each) for each in made.events)
     journeys = tuple(of_row(Journey, each) for each in made.journeys)
-    return Outcome(Part(user_id, 0, found[0][1] - 1), None, events, journeys, **rows)
+    minor, unplaced, unasked = (tuple(sorted(rows)) for rows in made[2:])
+    return Outcome(Part(user_id, 0, last), None, events, journeys, minor, unplaced, unasked)
 
 
 def begin_changes(ledger: Ledger, *, anew: bool) -> None:
@@ -406,9 +389,9 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
     log, ordinals, asked, rows, kept, listed = user
     user_id, last = log.user_id, len(log.behaviors) - 1
     states = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
-    before = current_of(ledger, user_id, states[0][0] if states else None)
+    before = current_of(ledger, user_id, states[0][0] if states else None)[:2]
     waits = codec.pack_outcome(kept) if kept and rows else None
-    row = user_id, since, last, waits, orjson.dumps(listed).decode(), codec.pack_json([*before])
+    row = user_id, since, last, waits, orjson.dumps(listed).decode(), codec.pack_json(before)
     ledger.rows(
         "INSERT INTO extended VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since, last = excluded.last,"
         " kept = excluded.kept, listed = excluded.listed, before = coalesce(before, excluded.before)",
@@ -428,7 +411,7 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
 def count_standing(ledger: Ledger) -> tuple[int, int, int]:
     """Count the current events and journeys of users who are not done, and these users: they were done before an extension."""
     standing = ledger.rows(f"SELECT user_id FROM extended WHERE user_id IN ({_NOT_DONE})")
-    held = (current_of(ledger, user_id, None) for (user_id,) in standing)
+    held = (current_of(ledger, user_id, None)[:2] for (user_id,) in standing)
     sizes = [(len(events), len(journeys)) for events, journeys in held if events or journeys]
     return sum(events for events, _ in sizes), sum(journeys for _, journeys in sizes), len(sizes)
 

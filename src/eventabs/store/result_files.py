@@ -70,10 +70,9 @@ def _behaviors(ledger: Ledger) -> Iterator[Row]:
     for user_id, state in queries.states_by_user(ledger):
         if state != "done":
             continue
-        events = queries.made_of(ledger, user_id).events
-        event_of = {index: event for event in events for index in event["behaviors"]}
-        rest = queries.rows_of_user(ledger, user_id)
-        became = {index: name for name in ("minor", "unasked") for index in getattr(rest, name)}
+        made = queries.made_of(ledger, user_id)
+        event_of = {index: event for event in made.events for index in event["behaviors"]}
+        became = dict.fromkeys(made.minor, "minor") | dict.fromkeys(made.unasked, "unasked")
         for index, behavior in enumerate(ledger.log(user_id).behaviors):
             event = event_of.get(index, {})
             text = behavior.text or ("" if behavior.action else behavior.item)

@@ -32,7 +32,7 @@ from eventabs.interface_language import gettext as _, ngettext
 from eventabs.prompts import Compactor, TokenCounter
 from eventabs.runs import RunState
 from eventabs.shared_records import Behavior, Counts, UserLog
-from eventabs.store import Ledger, Made, RowsOfUser, UserRow
+from eventabs.store import Ledger, Made, UserRow
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import one_line, picked, rounded
 from eventabs.views.words_and_figures import count
@@ -105,8 +105,8 @@ class PackedUsers:
         self._size = 0  # behaviors and events
         self._names, self._summaries = {"": 0}, {"": 0}  # numbers of texts
 
-    def add(self, row: UserRow, made: Made, log: UserLog, rows: RowsOfUser, *, is_drawn: bool = True) -> None:
-        """Keep a user, with the `rows` that no event is made of; one that is not drawn is beside the sample, and counted nowhere."""
+    def add(self, row: UserRow, made: Made, log: UserLog, *, is_drawn: bool = True) -> None:
+        """Keep a user; one that is not drawn is beside the sample, and counted nowhere."""
         behaviors = log.behaviors
         self.numbers[row.user_id] = len(self.numbers)
         self.offsets |= log.offsets
@@ -120,8 +120,8 @@ class PackedUsers:
             "behaviors": len(behaviors),
             "events": len(made.events),
             "journeys": len(made.journeys),
-            "minor": len(rows.minor),
-            "unplaced": len(rows.unplaced),
+            "minor": len(made.minor),
+            "unplaced": len(made.unplaced),
             "first": seconds_of(behaviors[0].start) if behaviors else None,
             "last": seconds_of(behaviors[-1].start) if behaviors else None,
             "kinds": sorted(set(kinds)),
@@ -129,18 +129,18 @@ class PackedUsers:
         }
         for name, value in values.items():
             self.users[name].append(value)
-        self._records.append(self._record(made, log, rows, kinds))
+        self._records.append(self._record(made, log, kinds))
         self._size += len(behaviors) + len(made.events)
         if self._size > _CHUNK_BEHAVIORS:
             self.close_chunk()
 
-    def _record(self, made: Made, log: UserLog, rows: RowsOfUser, kinds: list[int]) -> list[Any]:
+    def _record(self, made: Made, log: UserLog, kinds: list[int]) -> list[Any]:
         behaviors, events = log.behaviors, made.events
         times = [seconds_of(behavior.start) for behavior in behaviors]
         base = times[0] if times else 0
         # the number of each behavior's event from 1; below: why it has none
         owners = [0] * len(times)
-        for state, indices in enumerate(rows, 1):
+        for state, indices in enumerate((made.minor, made.unplaced, made.unasked), 1):
             for index in indices:
                 owners[index] = -state
         for number, event in enumerate(events, 1):
@@ -343,8 +343,7 @@ def render_report(
         is_listed = not is_drawn and row.state == "failed" and beside < _MOST_FAILED
         beside += is_listed
         if is_drawn or is_listed:
-            log = ledger.log(row.user_id)
-            users.add(row, made, log, store.rows_of_user(ledger, row.user_id), is_drawn=is_drawn)
+            users.add(row, made, ledger.log(row.user_id), is_drawn=is_drawn)
     users.close_chunk()
     zone = ZoneInfo("UTC")  # of the times of calls, where the run names none that this machine knows
     with suppress(ValueError, OSError, ZoneInfoNotFoundError):

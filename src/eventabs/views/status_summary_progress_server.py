@@ -31,7 +31,7 @@ from eventabs.inspection import Line, StoredCall, Table, UserView, batch_tables
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.runs import Progress, RunState
 from eventabs.shared_records import STANDARD_TIER, ColumnsFound, Copying, InputWarning
-from eventabs.store import RowsOfUser, UserRow
+from eventabs.store import UserRow
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import encode, one_line, picked, print_command, print_line, rounded
 from eventabs.views.words_and_figures import clock, count, counted, drawn, duration, joined, labelled, listed
@@ -605,7 +605,10 @@ def user_json(view: UserView, calls: Iterable[StoredCall] | None) -> str:
         "lines": view.lines,
         "events": view.events,
         "journeys": list(view.journeys.values()),
-        **{state: [line.index for line in view.lines if line.state == state] for state in RowsOfUser._fields},
+        **{
+            state: [line.index for line in view.lines if line.state == state]
+            for state in ("minor", "unplaced", "unasked")
+        },
     }
     if calls is not None:
         fields["calls"] = list(calls)

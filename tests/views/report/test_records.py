@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.prompts import Compactor
 from eventabs.shared_records import Behavior, Counts, UserLog
-from eventabs.store.ledger_queries import Made, RowsOfUser, UserRow
+from eventabs.store.ledger_queries import Made, UserRow
 from eventabs.views.report import PackedUsers, Sums, differences, places_of, shown
 
 FIRST = datetime(2026, 1, 5, 23, 59, 58)  # noqa: DTZ001  exports hold wall times
@@ -32,7 +32,7 @@ COMPACTOR = Compactor("zh", ())
 
 def _facts(
     steps: list[tuple[int, int]], owners: list[int], texts: list[str]
-) -> tuple[UserRow, Made, UserLog, RowsOfUser]:
+) -> tuple[UserRow, Made, UserLog]:
     starts = accumulate(step for step, _length in steps)
     behaviors = tuple(
         Behavior(
@@ -59,10 +59,10 @@ def _facts(
                 "source": "llm",
             }
         )
-    without = RowsOfUser(*([i for i, owner in enumerate(owners) if owner == state] for state in (-1, -2, -3)))
+    others = ([i for i, owner in enumerate(owners) if owner == state] for state in (-1, -2, -3))
     row = UserRow("ann", "done", len(behaviors), len(events), None, 0)
     log = UserLog("ann", behaviors, (("city", "上海\n"),))
-    return row, Made(events, [JOURNEY]), log, without
+    return row, Made(events, [JOURNEY], *others), log
 
 
 def _opened(packed: PackedUsers) -> dict[str, Any]:
@@ -77,9 +77,9 @@ def test_a_record_holds_what_behaviors_and_events_say(
     steps: list[tuple[int, int]], data: st.DataObject
 ) -> None:
     owners = data.draw(st.lists(st.integers(-3, 4), min_size=len(steps), max_size=len(steps)))
-    row, made, log, without = _facts(steps, owners, ["吃", "", "吃", "看"])
+    row, made, log = _facts(steps, owners, ["吃", "", "吃", "看"])
     packed = PackedUsers(COMPACTOR)
-    packed.add(row, made, log, without)
+    packed.add(row, made, log)
     chunk = _opened(packed)
     (record,) = chunk["users"]
     base, times, names, lengths, owned, kinds, summaries, flags, journey_of, journeys, rows, files, *_rest = (
@@ -113,11 +113,11 @@ def _texts(texts: list[str], numbers: list[int]) -> list[str]:
 
 
 def test_flags_say_what_the_model_was_not_sure_of_and_where_an_event_comes_from() -> None:
-    row, made, log, without = _facts([(0, 60)], [0], ["a"])
+    row, made, log = _facts([(0, 60)], [0], ["a"])
     (event,) = made.events
     packed = PackedUsers(COMPACTOR)
     changed = [event, event | {"source": "must", "sure": False}, event | {"outside": True}]
-    packed.add(row, made._replace(events=changed), log, without)
+    packed.add(row, made._replace(events=changed), log)
     assert _opened(packed)["users"][0][7] == [0, 9, 2]
 
 
@@ -129,8 +129,8 @@ def test_differences_add_up(numbers: list[int], base: int) -> None:
 def test_a_chunk_is_closed_before_it_grows_large_and_users_are_found_in_it() -> None:
     packed = PackedUsers(COMPACTOR)
     for number in range(700):
-        row, made, log, without = _facts([(1, 1)] * 30, [0] * 30, ["a"])
-        packed.add(row._replace(user_id=f"user{number}"), made, log, without)
+        row, made, log = _facts([(1, 1)] * 30, [0] * 30, ["a"])
+        packed.add(row._replace(user_id=f"user{number}"), made, log)
     packed.close_chunk()
     chunks = packed.index()["users"]["chunk"]
     assert len(packed.chunks) == chunks[-1] + 1 > 1
