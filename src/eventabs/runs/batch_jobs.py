@@ -242,7 +242,7 @@ class JobRunner:
                 file_id = await self._tried(partial(self._service.upload, path, name))
             finally:
                 path.unlink(missing_ok=True)
-            await self._write(store.change_job, job.id, state="uploaded", file_id=file_id)
+            await self._write(Ledger.change, "jobs", job.id, state="uploaded", file_id=file_id)
 
         async def create() -> "providers.RemoteJob | None":
             nonlocal in_doubt
@@ -270,7 +270,8 @@ class JobRunner:
 
     async def _tell(self, job: Job, remote: "providers.RemoteJob", **values: object) -> None:
         """Write down and show what the service says of a job."""
-        await self._write(store.change_job, job.id, batch_id=remote.id, status=remote.status, **values)
+        told = {"batch_id": remote.id, "status": remote.status} | values
+        await self._write(Ledger.change, "jobs", job.id, **told)
         requests = remote.total or job.requests
         self._observer.noted(JobChanged(job.id, remote.id, remote.status, requests, remote.done))
 

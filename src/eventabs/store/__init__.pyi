@@ -25,7 +25,6 @@ from .ledger_queries import (
     batch_of_call as batch_of_call,
     begin_changes as begin_changes,
     call_of_job as call_of_job,
-    change_job as change_job,
     close_job as close_job,
     count_all as count_all,
     count_standing as count_standing,

@@ -18,7 +18,7 @@ from functools import lru_cache
 from importlib import resources
 from itertools import accumulate, chain, islice
 from pathlib import Path
-from typing import Any, Concatenate, NamedTuple, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Literal, NamedTuple, ParamSpec, Self, TypeVar
 
 import orjson
 
@@ -441,9 +441,11 @@ class Ledger:
 
     def store_reply(self, call_id: int, reply: Reply) -> None:
         """Store a reply before it is read: it is paid for."""
-        self._end_call(
+        self.change(
+            "calls",
             call_id,
-            "answered",
+            status="answered",
+            ended_at=time.time(),
             reply=pack_text(reply.text),
             reasoning=pack_text(reply.reasoning) if reply.reasoning else None,
             finish_reason=reply.finish_reason,
@@ -455,12 +457,12 @@ class Ledger:
 
     def fail_call(self, call_id: int, error: str, changes: Iterable[PartChange]) -> None:
         """Close a call that ended without a reply."""
-        self._end_call(call_id, "failed", error=error)
+        self.change("calls", call_id, status="failed", ended_at=time.time(), error=error)
         self._apply(call_id, changes)
 
     def settle(self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]) -> None:
         """Store what a stored reply means for each of its parts."""
-        self._db.execute("UPDATE calls SET status = 'read' WHERE id = ?", (call_id,))
+        self.change("calls", call_id, status="read")
         self.add_outcomes(call_id, outcomes, changes)
 
     def add_outcomes(self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]) -> None:
@@ -500,13 +502,10 @@ class Ledger:
             " WHERE status = 'sent' AND id NOT IN (SELECT call_id FROM job_calls)"
         ).rowcount
 
-    def _end_call(self, call_id: int, status: str, **values: object) -> None:
-        now = "(julianday('now') - 2440587.5) * 86400.0"  # older SQLite has no unixepoch('subsec')
-        columns = "".join(f", {name} = ?" for name in values)
-        self._db.execute(
-            f"UPDATE calls SET status = ?, ended_at = {now}{columns} WHERE id = ?",
-            (status, *values.values(), call_id),
-        )
+    def change(self, table: Literal["calls", "jobs"], row_id: int, /, **values: object) -> None:
+        """Write down what has become of a call or a job."""
+        columns = ", ".join(f"{name} = ?" for name in values)
+        self.rows(f"UPDATE {table} SET {columns} WHERE id = ?", *values.values(), row_id)
 
     def _apply(self, call_id: int, changes: Iterable[PartChange]) -> None:
         for change in changes:

@@ -270,12 +270,6 @@ def add_to_job(ledger: Ledger, job_id: int, call_id: int, body: dict[str, Any], 
     return job_id
 
 
-def change_job(ledger: Ledger, /, job_id: int, **values: object) -> None:
-    """Write down what has become of a job."""
-    columns = ", ".join(f"{name} = ?" for name in values)
-    ledger.rows(f"UPDATE jobs SET {columns} WHERE id = ?", *values.values(), job_id)
-
-
 def stored_jobs(ledger: Ledger) -> list[Job]:
     """Return all jobs in order."""
     return [Job(*row) for row in ledger.rows("SELECT * FROM jobs ORDER BY id")]
@@ -330,8 +324,8 @@ def close_job(ledger: Ledger, /, job_id: int, **values: object) -> list[Batch]:
     """Await nothing from a job any more; return what it has no answers for, which is asked about again."""
     calls = unanswered(ledger, job_id)
     for call_id in calls:
-        ledger.rows("UPDATE calls SET status = 'lost' WHERE id = ?", call_id)
-    change_job(ledger, job_id, state="closed", **values)
+        ledger.change("calls", call_id, status="lost")
+    ledger.change("jobs", job_id, state="closed", **values)
     return [batch_of_call(ledger, call_id) for call_id in calls]
 
 
