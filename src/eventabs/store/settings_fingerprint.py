@@ -24,33 +24,30 @@ _LONGEST_SHOWN = 80  # characters of both values of a setting
 
 def public_settings(settings: Settings) -> dict[str, Any]:
     """Return the settings as plain values that may be stored: without header values and URL secrets."""
-    values = settings.model_dump(mode="json", exclude={"llm": {"extra_headers"}})
-    values["llm"] |= {key: public_url(values["llm"][key]) for key in ("base_url", "proxy")}
-    values["input"] = _public_input(values["input"])
-    return values
+    return _public(settings.model_dump(mode="json"))
 
 
 def public_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return the flags without URL secrets and header values, and without addresses that are not whole without them."""
-    public = {section: dict(values) for section, values in flags.items() if isinstance(values, Mapping)}
-    llm = public.get("llm", {})
-    llm.pop("extra_headers", None)
-    llm |= {key: public_url(llm[key]) for key in ("base_url", "proxy") if key in llm}
+    public = _public({section: values for section, values in flags.items() if isinstance(values, Mapping)})
     if "input" in public:  # what is cut would win over the variables that name it whole
-        whole = public["input"]
-        public["input"] = {
-            key: whole[key] for key, value in _public_input(whole).items() if value == whole[key]
-        }
+        named = public["input"].items()
+        public["input"] = {key: value for key, value in named if value == flags["input"][key]}
     return public
 
 
-def _public_input(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return [input] without the queries of addresses, which may hold signatures."""
-    public = dict(values)
-    if "paths" in public:
-        public["paths"] = type(public["paths"])(public_address(str(path)) for path in public["paths"])
-    if "profiles" in public:
-        public["profiles"] = public_address(str(public["profiles"]))
+def _public(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without header values, user info of the endpoint and queries of addresses, which may hold signatures."""
+    public = {**values} | {
+        section: dict(values[section]) for section in ("llm", "input") if section in values
+    }
+    llm, named = public.get("llm", {}), public.get("input", {})
+    llm.pop("extra_headers", None)
+    llm |= {key: public_url(llm[key]) for key in ("base_url", "proxy") if key in llm}
+    if "paths" in named:
+        named["paths"] = type(named["paths"])(public_address(str(path)) for path in named["paths"])
+    if "profiles" in named:
+        named["profiles"] = public_address(str(named["profiles"]))
     return public
 
 
