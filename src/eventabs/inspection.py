@@ -1,7 +1,7 @@
 """A run read from its ledger, without the lock: its calls, one user with behaviors and events, why answers and users failed."""
 
 import shlex
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
@@ -159,29 +159,6 @@ class Table(NamedTuple):
 
 def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
     """Return tables where there is something to compare, of counts by run: batches of several sizes, or with a place in them."""
-    sizes, places = (
-        [(run, row) for run, counts in runs.items() for row in counts.answers[by]]
-        for by in ("by_batch_users", "by_position")
-    )
-    names = {row["name"] for _run, row in sizes}
-    bands = {band: band for band in sorted(names, key=lambda band: int(band.partition("-")[0]))}
-    thirds = {"1": _("first third"), "2": _("middle third"), "3": _("last third")}
-    tables = []
-    if len(bands) > 1:
-        tables.append(_batch_table(_("Users in the batch"), bands, sizes, runs))
-    if places:
-        tables.append(_batch_table(_("Place in the batch"), thirds, places, runs))
-    note = _(
-        "Usable is a share of the answers. Shares of the behaviors: minor (no event is made of them), unplaced (left out by"
-        " the answer), misfiled (given to another user), repeated (given twice). Shares of the events: not sure, outside the"
-        " vocabulary, missed (your rules had to add them). Columns that are 0 everywhere are left out."
-    )
-    return [*tables[:-1], *(table._replace(note=note) for table in tables[-1:])]
-
-
-def _batch_table(
-    title: str, classes: Mapping[str, str], found: Sequence[tuple[str, dict[str, Any]]], runs: Collection[str]
-) -> Table:
     columns = {
         _("usable"): ("usable", "asked"),
         _("rows an event"): ("placed", "events"),
@@ -193,22 +170,38 @@ def _batch_table(
         _("outside the vocabulary"): ("outside", "events"),
         _("missed"): ("missed", "events"),
     }
-    always = list(columns)[:4]
-    shown = {
-        name: of for name, of in columns.items() if name in always or any(row[of[0]] for _run, row in found)
-    }
-    rows = [
-        (
-            classes[row["name"]],
-            *([run] if len(runs) > 1 else []),
-            row["asked"],
-            *(ratio(row[part], row[whole]) for part, whole in shown.values()),
-        )
-        for name in classes
-        for run, row in found
-        if row["name"] == name
-    ]
-    return Table(title, ("", *([_("run")] if len(runs) > 1 else []), _("users asked"), *shown), rows)
+    always, run_column = list(columns)[:4], [_("run")] if len(runs) > 1 else []
+    thirds = {"1": _("first third"), "2": _("middle third"), "3": _("last third")}
+    tables = list[Table]()
+    for title, by, shown_as in (
+        (_("Users in the batch"), "by_batch_users", {}),
+        (_("Place in the batch"), "by_position", thirds),
+    ):
+        found = [(run, row) for run, counts in runs.items() for row in counts.answers[by]]
+        found.sort(key=lambda each: int(each[1]["name"].partition("-")[0]))  # of one name in order of runs
+        if len({row["name"] for _run, row in found}) < 2:  # noqa: PLR2004  nothing to compare
+            continue
+        shares = {
+            name: of
+            for name, of in columns.items()
+            if name in always or any(row[of[0]] for _run, row in found)
+        }
+        rows = [
+            (
+                shown_as.get(row["name"], row["name"]),
+                *([run] if run_column else []),
+                row["asked"],
+                *(ratio(row[part], row[whole]) for part, whole in shares.values()),
+            )
+            for run, row in found
+        ]
+        tables.append(Table(title, ("", *run_column, _("users asked"), *shares), rows))
+    note = _(
+        "Usable is a share of the answers. Shares of the behaviors: minor (no event is made of them), unplaced (left out by"
+        " the answer), misfiled (given to another user), repeated (given twice). Shares of the events: not sure, outside the"
+        " vocabulary, missed (your rules had to add them). Columns that are 0 everywhere are left out."
+    )
+    return [*tables[:-1], *(table._replace(note=note) for table in tables[-1:])]
 
 
 def failures(ledger: Ledger) -> Iterator[tuple[str, int, int, int, list[tuple[str, int, str, str, int]]]]:
