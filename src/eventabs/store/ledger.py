@@ -658,18 +658,7 @@ def digest_of(behaviors: Iterable[Behavior]) -> str:
 def pack_messages(messages: Sequence[Message]) -> bytes:
     """Deflate the messages of a call as JSON. All calls of a run begin alike, and what they begin with is deflated once."""
     first = orjson.dumps(messages[:1])[:-1]
-    rest = b"".join(b"," + orjson.dumps(message) for message in messages[1:]) + b"]"
-    if len(first) + len(rest) > _SMALL:
-        return _deflate(first + rest)
-    begun, deflater = _begun(first)
-    deflater = deflater.copy()
-    return begun + deflater.compress(rest) + deflater.flush()
-
-
-@lru_cache(maxsize=2)
-def _begun(data: bytes) -> tuple[bytes, "zlib._Compress"]:
-    deflater = zlib.compressobj(_FAST, wbits=13, memLevel=5)
-    return deflater.compress(data) + deflater.flush(zlib.Z_SYNC_FLUSH), deflater
+    return _deflate(b"".join(b"," + orjson.dumps(message) for message in messages[1:]) + b"]", first)
 
 
 def unpack_messages(blob: bytes) -> tuple[Message, ...]:
@@ -687,13 +676,21 @@ def unpack_text(blob: bytes | None) -> str:
     return "" if blob is None else _inflate(blob).decode("utf-8", "surrogatepass")
 
 
-def _deflate(data: bytes) -> bytes:
-    if len(data) <= _SMALL:
-        # zlib's usual tables take 256 KB; to get them from the system can take longer than to deflate what is small
-        deflater = zlib.compressobj(_FAST, wbits=13, memLevel=5)
-        return deflater.compress(data) + deflater.flush()
-    packed = zlib.compress(data, _FAST)
-    return packed if len(data) <= _most_of(packed) else zlib.compress(data, zlib.Z_NO_COMPRESSION)
+def _deflate(data: bytes, first: bytes = b"") -> bytes:
+    if len(first) + len(data) <= _SMALL:
+        begun, deflater = _begun(first)
+        deflater = deflater.copy()
+        return begun + deflater.compress(data) + deflater.flush()
+    whole = first + data
+    packed = zlib.compress(whole, _FAST)
+    return packed if len(whole) <= _most_of(packed) else zlib.compress(whole, zlib.Z_NO_COMPRESSION)
+
+
+@lru_cache(maxsize=3)
+def _begun(first: bytes) -> tuple[bytes, "zlib._Compress"]:
+    # zlib's usual tables take 256 KB; to get them from the system can take longer than to deflate what is small
+    deflater = zlib.compressobj(_FAST, wbits=13, memLevel=5)
+    return deflater.compress(first) + (deflater.flush(zlib.Z_SYNC_FLUSH) if first else b""), deflater
 
 
 def _inflate(blob: bytes | memoryview) -> bytes:
@@ -729,7 +726,6 @@ def offset_seconds(moment: datetime) -> int | None:
 T = TypeVar("T")
 P = ParamSpec("P")
 _Write = tuple[Callable[[Ledger], Any], asyncio.Future[Any]]
-_Result = tuple[asyncio.Future[Any], Any, Exception | None]
 _FEW = 4  # tasks of a commit
 _GATHERING = 0.008  # seconds
 
@@ -794,21 +790,17 @@ class LedgerWriter:
     def _commit(self, gathered: list[_Write]) -> None:
         try:
             with self._ledger.transaction():
-                done: list[_Result] = [(future, task(self._ledger), None) for task, future in gathered]
+                done: list[Any] = [(future.set_result, task(self._ledger)) for task, future in gathered]
         except Exception as error:  # noqa: BLE001  every error belongs to the caller that waits
             if len(gathered) > 1:  # a paid reply must not be lost through the fault of another task
                 for write in gathered:
                     self._commit([write])
                 return
-            done = [(gathered[0][1], None, error)]
-        self._loop.call_soon_threadsafe(_resolve, done)  # waking the loop costs a system call: one for all
+            done = [(gathered[0][1].set_exception, error)]
 
+        def tell() -> None:
+            for (_task, future), (set_it, value) in zip(gathered, done, strict=True):
+                if not future.done():  # its caller was not cancelled
+                    set_it(value)
 
-def _resolve(results: Sequence[_Result]) -> None:
-    for future, result, error in results:
-        if future.done():  # its caller was cancelled
-            continue
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
+        self._loop.call_soon_threadsafe(tell)  # waking the loop costs a system call: one for all
