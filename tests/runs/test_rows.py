@@ -78,12 +78,10 @@ async def test_days_with_rows_left_out_are_asked_about_again_alone_and_both_answ
         (journey,) = made_of(desk.ledger, "dora").journeys
         assert (journey["name"], journey["behaviors"]) == ("帐篷", [0, 8, 12])
         assert made_of(desk.ledger, "dora").minor == [9, 10, 11], "what was placed stays"
-        asked = [desk.ledger.stored_reply(call).users["U1"] for call in (1, 2)]
-        assert [each.rows for each in asked] == ["", "8-23"]
-        assert [each.digest for each in asked] == [
-            digest_of(DORA.behaviors),
-            digest_of(DORA.behaviors[8:]),
-        ]
+        whole, rest = (desk.ledger.stored_reply(call) for call in (1, 2))
+        assert (whole.users["U1"].rows, rest.users["U1"].rows) == (range(24), list(range(8, 24)))
+        assert whole.digests == {"U1": digest_of(DORA.behaviors)}
+        assert rest.digests == {"U1": digest_of(DORA.behaviors[8:])}
 
 
 async def test_too_many_minor_rows_are_asked_about_once_more_and_then_taken(tmp_path: Path) -> None:

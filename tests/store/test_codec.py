@@ -10,7 +10,6 @@ from hypothesis import given, settings, strategies as st
 from eventabs.shared_records import Behavior, Message, Outcome, Part, UserLog
 from eventabs.store.ledger import (
     MOST_TIMES,
-    AskedRows,
     StoredValueError,
     digest_of,
     pack_json,
@@ -18,11 +17,11 @@ from eventabs.store.ledger import (
     pack_messages,
     pack_outcome,
     pack_text,
-    unpack_asked,
     unpack_json,
     unpack_log,
     unpack_messages,
     unpack_outcome,
+    unpack_parts,
     unpack_text,
 )
 from runs_kit import event_of, journey_of
@@ -88,8 +87,7 @@ def test_any_reply_text_survives_also_with_half_surrogate_pairs(text: str) -> No
 
 def test_what_a_call_asked_about_comes_back_by_alias() -> None:
     stored = {"U1": ('张"三', 0, 9, "3-5 9", "d"), "U2": ("b", 3, 4, "", "e")}
-    asked = {"U1": AskedRows(Part('张"三', 0, 9), "3-5 9", "d"), "U2": AskedRows(Part("b", 3, 4), "", "e")}
-    assert unpack_asked(json.dumps(stored)) == asked
+    assert unpack_parts(json.dumps(stored)) == {"U1": Part('张"三', 0, 9), "U2": Part("b", 3, 4)}
 
 
 @given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
@@ -130,7 +128,7 @@ def test_the_digest_of_rows_changes_with_what_was_shown_of_them_alone() -> None:
         lambda: unpack_json(b"\x00\x11"),
         lambda: unpack_json("text"),  # type: ignore[arg-type]
         lambda: unpack_json(zlib.compress(b"{")),
-        lambda: unpack_asked("{"),
+        lambda: unpack_parts("{"),
     ],
 )
 def test_whatever_cannot_be_read_is_one_kind_of_error(read: Callable[[], object]) -> None:

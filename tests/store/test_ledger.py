@@ -253,9 +253,9 @@ def test_a_reply_that_nobody_has_read_is_found_again_as_it_came(ledger: Ledger) 
         ledger.store_reply(number, reply)
     assert ledger.unread_calls() == [number]
     stored = ledger.stored_reply(number)
-    assert (stored.call_id, stored.attempt, stored.reply) == (number, 1, reply)
-    digest = digest_of(ANNA.behaviors)
-    assert stored.users == {"U1": (whole(ANNA), "", digest), "U2": (whole(BERT), "", digest)}
+    assert (stored.call_id, stored.reply) == (number, reply)
+    assert stored.users == {f"U{n}": ledger.asked(whole(log), "") for n, log in enumerate((ANNA, BERT), 1)}
+    assert stored.digests == dict.fromkeys(("U1", "U2"), digest_of(ANNA.behaviors))
 
 
 def test_a_reply_that_was_read_is_not_found_again(ledger: Ledger) -> None:

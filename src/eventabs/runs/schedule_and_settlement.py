@@ -44,7 +44,7 @@ from eventabs.shared_records import (
     row_ranges,
 )
 from eventabs.stop_request import Stop
-from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, SettledUser, StoredReply
+from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, SettledUser
 
 
 class Scheduler:
@@ -203,14 +203,6 @@ class BudgetLearner:
         if any(abs(change - 1) >= _WORTH_PLANNING for change in changes):
             self._output_factor, self._input_factor = output_factor, input_factor
             self.limits = self._planned()
-
-
-def asked_in(stored: StoredReply, ledger: Ledger) -> dict[str, AskedUser]:
-    """Return what a stored reply is about, by alias."""
-    return {
-        alias: ledger.asked(asked.part, asked.rows, attempt=stored.attempt, before=stored.call_id)
-        for alias, asked in stored.users.items()
-    }
 
 
 class Call(NamedTuple):
@@ -416,7 +408,7 @@ class Session:
 
         def unread(ledger: Ledger, call_id: int) -> tuple[Call, Reply]:
             stored = ledger.stored_reply(call_id)
-            return Call(call_id, store.batch_of_call(ledger, call_id), asked_in(stored, ledger)), stored.reply
+            return Call(call_id, store.batch_of_call(ledger, call_id), stored.users), stored.reply
 
         for call_id in await self.writer.write(Ledger.unread_calls):
             settled = await self.settle_reply(*await self.writer.write(unread, call_id))

@@ -33,7 +33,7 @@ from eventabs.runs.extension import extension_facts, take_in_export
 from eventabs.runs.observer import Note, Observer, Observers, Progress, SettingsTaken, Started, StateChanged
 from eventabs.runs.progress_and_stop_conditions import FAILURES_FACT, REFUSED_FACT, ProgressTracker, snapshot
 from eventabs.runs.run_state import RunState, state_of
-from eventabs.runs.schedule_and_settlement import Session, acceptable, asked_in, scheduler_of
+from eventabs.runs.schedule_and_settlement import Session, acceptable, scheduler_of
 from eventabs.shared_records import AskedUser, InputWarning, Outcome, Part, RunStatus
 from eventabs.stop_request import Stop, StopRequested
 from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, RunDirectory
@@ -435,12 +435,11 @@ def _read_again(run: RunContext) -> tuple[int, Counter[str]]:
     last: dict[Part, tuple[int, AskedUser, Outcome]] = {}  # that was not usable, and its call
     for (call_id,) in ledger.rows("SELECT id FROM calls WHERE status IN ('answered', 'read') ORDER BY id"):
         stored = ledger.stored_reply(call_id)
-        asked = asked_in(stored, ledger)
-        actions.update(row.action for user in asked.values() for row in user.log.behaviors)
-        outcomes = list(reader.read(stored.reply, asked).outcomes.values())
+        actions.update(row.action for user in stored.users.values() for row in user.log.behaviors)
+        outcomes = reader.read(stored.reply, stored.users).outcomes.values()
         same, changes = list[Outcome | None](), []
-        for (alias, user), outcome in zip(asked.items(), outcomes, strict=True):
-            is_same = store.digest_of(user.log.behaviors) == stored.users[alias].digest
+        for (alias, user), outcome in zip(stored.users.items(), outcomes, strict=True):
+            is_same = store.digest_of(user.log.behaviors) == stored.digests[alias]
             if not is_same or since.get(user.part.user_id, 0) >= stored.call_id:
                 kept += 1  # rows that are not the ones that were shown, and what an extension has kept
                 same.append(None)
@@ -451,7 +450,7 @@ def _read_again(run: RunContext) -> tuple[int, Counter[str]]:
             elif user.part not in accepted:
                 accepted.add(user.part)
                 changes.append(PartChange(user.part, "done", accepted=outcome))
-        store.store_answers(ledger, stored.call_id, asked.values(), same)
+        store.store_answers(ledger, stored.call_id, stored.users.values(), same)
         ledger.settle(stored.call_id, filter(None, same), changes)
     done = {Part(*row) for row in ledger.rows("SELECT user_id, first, last FROM parts WHERE state = 'done'")}
     for part in done.intersection(last) - accepted:

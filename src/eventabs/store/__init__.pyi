@@ -3,7 +3,6 @@ from .ledger import (
     LedgerWriter as LedgerWriter,
     PartChange as PartChange,
     Retry as Retry,
-    StoredReply as StoredReply,
     damage_reported as damage_reported,
     digest_of as digest_of,
     refuse_other_format as refuse_other_format,

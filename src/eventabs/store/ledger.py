@@ -190,20 +190,12 @@ class PartChange(NamedTuple):
     replaced_by: tuple[Piece, ...] = ()  # the pieces it was cut into
 
 
-class AskedRows(NamedTuple):
-    """What a call asked about a user: rows of a part, as `row_ranges` writes them ("": all), and a digest of their behaviors."""
-
-    part: Part
-    rows: str
-    digest: str
-
-
 class StoredReply(NamedTuple):
     """A reply that was committed, with what it answers by alias."""
 
     call_id: int
-    attempt: int
-    users: dict[str, AskedRows]
+    users: dict[str, AskedUser]
+    digests: dict[str, str]  # of the behaviors that were shown
     reply: Reply
 
 
@@ -485,7 +477,11 @@ class Ledger:
         attempt, users, text, reasoning, finish_reason, *usage, reported, seconds = row
         text, reasoning = unpack_text(text), unpack_text(reasoning)
         reply = Reply(text, finish_reason, reasoning, Usage(*usage), bool(reported), seconds)
-        return StoredReply(call_id, attempt, unpack_asked(users), reply)
+        stored = StoredReply(call_id, {}, {}, reply)
+        for alias, (*part, asked, digest) in load_json(users).items():
+            stored.users[alias] = self.asked(Part(*part), asked, attempt=attempt, before=call_id)
+            stored.digests[alias] = digest
+        return stored
 
     def ask_failed_again(self) -> int:
         """Make failed parts pending, sent alone next time unless the endpoint was at fault; return how many."""
@@ -638,15 +634,9 @@ def shown(log: UserLog, rows: Sequence[int], kept: Outcome, listed: Iterable[str
     return replace(log, known=tuple(known))
 
 
-def unpack_asked(text: str) -> dict[str, AskedRows]:
-    """Return what a call asked about, by alias."""
-    found = load_json(text).items()
-    return {alias: AskedRows(Part(*part), rows, digest) for alias, (*part, rows, digest) in found}
-
-
 def unpack_parts(text: str) -> dict[str, Part]:
     """Return the parts that a call asked about, by alias."""
-    return {alias: asked.part for alias, asked in unpack_asked(text).items()}
+    return {alias: Part(*part) for alias, (*part, _rows, _digest) in load_json(text).items()}
 
 
 def digest_of(behaviors: Iterable[Behavior]) -> str:
