@@ -10,7 +10,7 @@ from eventabs.errors_and_exit_codes import UsageError
 from eventabs.inspection import calls_of, view_user
 from eventabs.shared_records import Behavior, Event, Journey, Part, UserLog
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.ledger_queries import UserRow, failure_reasons, user_rows, user_states
+from eventabs.store.ledger_queries import UserRow, user_rows, user_states, users_by_reason
 from runs_kit import (
     SIZE,
     answer,
@@ -133,7 +133,7 @@ def test_looking_at_a_user_or_a_page_does_not_go_through_all_others(ledger: Ledg
         lambda: list(calls_of(ledger, "a")),
         lambda: user_rows(ledger, most=2),
         lambda: user_rows(ledger, "done", most=2),
-        lambda: failure_reasons(ledger),
+        lambda: users_by_reason(ledger, "failed_users"),
         lambda: user_states(ledger),
     ]
     _answered(ledger, "a", event_of(Part("a", 0, 2)))

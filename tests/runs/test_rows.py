@@ -20,8 +20,8 @@ from eventabs.store.ledger import Ledger, digest_of, pack_text
 from eventabs.store.ledger_queries import (
     count_all,
     failed_users,
-    failure_reasons,
     made_of,
+    users_by_reason,
 )
 from eventabs.store.result_files import write_results
 from eventabs.store.run_directory_and_checkpoint import RunDirectory
@@ -285,9 +285,9 @@ def test_whatever_a_model_says_no_row_is_lost_and_live_ledger_and_reparse_count_
                     ]
                     events = made_of(desk.ledger, log.user_id).events
                     assert sorted(steps) == sorted(each["id"] for each in events if each["journey"])
-            before, failed = results(desk), failure_reasons(desk.ledger)
+            before, failed = results(desk), users_by_reason(desk.ledger, "failed_users")
             again = reparse(desk.run(attempts=attempts))
-            assert (results(desk), failure_reasons(desk.ledger)) == (before, failed)
+            assert (results(desk), users_by_reason(desk.ledger, "failed_users")) == (before, failed)
             assert count_all(desk.ledger) == counted
             assert (again.done, again.journeys) == (counted.done, counted.journeys)
 

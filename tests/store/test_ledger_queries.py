@@ -7,14 +7,13 @@ from hypothesis import given, settings, strategies as st
 from eventabs.shared_records import FailureReason, Outcome, Part, Reply, Usage, UserLog
 from eventabs.store.ledger import Ledger, PartChange, Retry
 from eventabs.store.ledger_queries import (
-    asked_again,
     count_all,
     current_by_user,
     failed_users,
-    failure_reasons,
     made_of,
     settled_user,
     states_by_user,
+    users_by_reason,
 )
 from runs_kit import (
     SETTINGS,
@@ -162,7 +161,7 @@ def test_a_failed_user_names_every_call_whose_answer_was_bad_for_it(tmp_path: Pa
 def test_reasons_are_counted_the_most_frequent_first(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path, [UserLog(f"nobody {n}", ()) for n in range(2)] + [make_log("anna")])
     settled(ledger, bad(Part("anna", 0, 2), "refused"), "failed", "refused")
-    assert list(failure_reasons(ledger).items()) == [("no_readable_rows", 2), ("refused", 1)]
+    assert list(users_by_reason(ledger, "failed_users").items()) == [("no_readable_rows", 2), ("refused", 1)]
 
 
 def test_users_asked_again_after_a_bad_answer_count_once_by_the_first_reason(tmp_path: Path) -> None:
@@ -176,7 +175,9 @@ def test_users_asked_again_after_a_bad_answer_count_once_by_the_first_reason(tmp
     settled(ledger, well(anna), "done")
     settled(ledger, bad(bert, "empty"), "failed", "empty")
     settled(ledger, bad(dora, "content_filter"), "failed", "content_filter")
-    assert asked_again(ledger) == {"empty": 2, "unparsable": 1}, "dora failed without another try"
+    assert users_by_reason(ledger, "asked_again") == {"empty": 2, "unparsable": 1}, (
+        "dora failed without another try"
+    )
     (plan,) = ledger.rows(
         "EXPLAIN QUERY PLAN SELECT * FROM outcomes WHERE reason IS NOT NULL GROUP BY user_id"
     )[:1]

@@ -19,7 +19,6 @@ from .ledger_queries import (
     SettledUser as SettledUser,
     UserRow as UserRow,
     add_to_job as add_to_job,
-    asked_again as asked_again,
     bad_answer as bad_answer,
     batch_of_call as batch_of_call,
     begin_changes as begin_changes,
@@ -28,7 +27,6 @@ from .ledger_queries import (
     count_all as count_all,
     count_standing as count_standing,
     extend_user as extend_user,
-    failure_reasons as failure_reasons,
     find_user as find_user,
     give_up as give_up,
     goal_of as goal_of,
@@ -45,6 +43,7 @@ from .ledger_queries import (
     user_row as user_row,
     user_rows as user_rows,
     user_states as user_states,
+    users_by_reason as users_by_reason,
 )
 from .result_files import (
     ResultFiles as ResultFiles,

@@ -131,18 +131,13 @@ def user_states(ledger: Ledger) -> dict[str, int]:
     ((users, pending),) = ledger.rows(
         "SELECT (SELECT count(*) FROM users), count(DISTINCT user_id) FROM parts WHERE state = 'pending'"
     )
-    failed = sum(failure_reasons(ledger).values())
+    failed = sum(users_by_reason(ledger, "failed_users").values())
     return {"pending": pending, "done": users - pending - failed, "failed": failed}
 
 
-def failure_reasons(ledger: Ledger) -> dict[str, int]:
-    """Count failed users by reason, the most frequent first."""
-    return dict(ledger.rows("SELECT reason, count(*) FROM failed_users GROUP BY reason ORDER BY 2 DESC, 1"))
-
-
-def asked_again(ledger: Ledger) -> dict[str, int]:
-    """Count users whose answer was bad and who are asked again, by the first reason, the most frequent first."""
-    return dict(ledger.rows("SELECT reason, users FROM asked_again ORDER BY users DESC, reason"))
+def users_by_reason(ledger: Ledger, which: Literal["failed_users", "asked_again"]) -> dict[str, int]:
+    """Count users that failed, or whose answer was bad and who are asked again, by reason, the most frequent first."""
+    return dict(ledger.rows(f"SELECT reason, count(*) FROM {which} GROUP BY reason ORDER BY 2 DESC, 1"))
 
 
 def bad_answer(ledger: Ledger) -> str:

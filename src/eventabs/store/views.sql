@@ -81,20 +81,16 @@ FROM (
 )
 GROUP BY reason;
 
--- users whose answer was bad and who are asked again, each once, by the reason of the first time
+-- users whose answer was bad and who are asked again, each once, with the reason of the first time
 CREATE TEMP VIEW asked_again AS
-SELECT reason, count(*) AS users
-FROM (
-    SELECT reason, min(call_id)
-    FROM main.outcomes
-    WHERE reason IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM main.parts
-        WHERE parts.user_id = outcomes.user_id AND parts.first = outcomes.first
-            AND parts.call_id = outcomes.call_id AND state = 'failed'
-    )
-    GROUP BY user_id
+SELECT user_id, reason, min(call_id) AS call_id
+FROM main.outcomes
+WHERE reason IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM main.parts
+    WHERE parts.user_id = outcomes.user_id AND parts.first = outcomes.first
+        AND parts.call_id = outcomes.call_id AND state = 'failed'
 )
-GROUP BY reason;
+GROUP BY user_id;
 
 -- replies with nothing usable for a user, and whether it failed by that
 CREATE TEMP VIEW bad_replies AS
