@@ -63,20 +63,18 @@ def making(path: Path) -> Iterator[sqlite3.Connection]:
     with translated(path):
         for leftover in path.parent.glob(f"{fresh.name}*"):  # of a process killed here, its journal too
             leftover.unlink()
-        file = open_private(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
-            connection = sqlite3.connect(fresh.absolute().as_uri(), uri=True, isolation_level=None)
-            with closing(connection) as ledger:
-                ledger.execute("PRAGMA journal_mode = OFF")
-                ledger.execute("PRAGMA synchronous = OFF")
-                ledger.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
-                yield ledger
-            os.fsync(file)
+            with open(fresh, "xb", opener=open_private) as file:
+                connection = sqlite3.connect(fresh.absolute().as_uri(), uri=True, isolation_level=None)
+                with closing(connection) as ledger:
+                    ledger.execute("PRAGMA journal_mode = OFF")
+                    ledger.execute("PRAGMA synchronous = OFF")
+                    ledger.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
+                    yield ledger
+                os.fsync(file.fileno())
         except BaseException:
-            fresh.unlink()
+            fresh.unlink(missing_ok=True)
             raise
-        finally:
-            os.close(file)
         for suffix in ("-wal", "-shm"):  # SQLite would take them for the new file's
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         fresh.replace(path)
@@ -300,15 +298,13 @@ class Ledger:
         """Store users with their parts; `ordinals`, `rows`: of a single one, see schema.sql."""
         for log, parts in logged:
             ends = [each.instant for each in (*log.behaviors[:1], *log.behaviors[-1:])] or (None, None)
-            self._db.execute(
-                "INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (log.user_id, len(log.behaviors), log.days, *ends, ordinals, pack_log(log)),
-            )
+            user = log.user_id, len(log.behaviors), log.days, *ends, ordinals, pack_log(log)
+            self._db.execute("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", user)
             if not log.behaviors:  # there is nothing to send: the user fails at once
-                self._db.execute(
+                self.rows(
                     "INSERT OR IGNORE INTO parts (user_id, first, last, input_tokens, output_tokens, state, reason)"
                     " VALUES (?, 0, -1, 0, 0, 'failed', 'no_readable_rows')",
-                    (log.user_id,),
+                    log.user_id,
                 )
             self.add_parts(parts, rows=rows)
 

@@ -164,12 +164,9 @@ def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
 def storage_error(path: Path, error: Exception) -> StorageError:
     """Return the error for a disk that refuses, with the next step: a run that has not begun cannot be resumed."""
     has_begun = (path.parent / "ledger.sqlite").is_file()
-    if isinstance(error, OSError):
-        is_full = error.errno in NO_ROOM
-    else:
-        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
-        is_full = code == _SQLITE_FULL or (code == _SQLITE_IOERR and not has_room(path.parent))
-    if is_full:
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    is_full = code == _SQLITE_FULL or (code == _SQLITE_IOERR and not has_room(path.parent))
+    if is_full or (isinstance(error, OSError) and error.errno in NO_ROOM):
         return disk_full(path.parent, resumable=has_begun)
     message = _("{path} cannot be written ({error}); mend it, and start again")
     if has_begun:
