@@ -22,8 +22,7 @@ from eventabs.replies.reader import Reading
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
 from eventabs.runs.progress_and_stop_conditions import MAX_FAILURES
 from eventabs.shared_records import Reply, Request, Usage
-from eventabs.store.ledger import Ledger, Retry
-from eventabs.store.ledger_queries import stored_retries
+from eventabs.store.ledger import Ledger
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log
 
@@ -193,9 +192,9 @@ async def test_retries_are_counted_and_told_and_kept_with_the_call(tmp_path: Pat
         assert desk.watcher.of(Retrying) == [Retrying(1, "HTTP 503", 2.0), Retrying(1, "HTTP 502", 4.0)]
         assert desk.tracker.counts.retries == 2
         assert desk.ledger.rows("SELECT in_flight_limit FROM calls") == [(1,)]
-        assert stored_retries(desk.ledger) == [
-            Retry(1, 1_000.0, "503", "HTTP 503", 2.0),
-            Retry(1, 1_000.0, "connection", "HTTP 502", 4.0),
+        assert desk.ledger.rows("SELECT * FROM retries") == [
+            (1, 1_000.0, "503", "HTTP 503", 2.0),
+            (1, 1_000.0, "connection", "HTTP 502", 4.0),
         ]
 
 

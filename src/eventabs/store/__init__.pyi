@@ -38,7 +38,6 @@ from .ledger_queries import (
     store_answers as store_answers,
     stored_answers as stored_answers,
     stored_jobs as stored_jobs,
-    stored_retries as stored_retries,
     unanswered as unanswered,
     user_row as user_row,
     user_rows as user_rows,

@@ -28,7 +28,7 @@ from eventabs.shared_records import (
     rows_in,
 )
 from eventabs.store import ledger as codec
-from eventabs.store.ledger import Ledger, PartChange, Retry
+from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.run_directory_and_checkpoint import settings_in_force
 
 # Counts of answers as they were read, by their place in the batch: what falls with the size of a batch, or towards its end, speaks for
@@ -215,11 +215,6 @@ def settled_user(ledger: Ledger, user_id: str, whole: PartChange | None = None) 
         return SettledUser(state)
     ((days,),) = ledger.rows("SELECT days FROM users WHERE user_id = ?", user_id)
     return SettledUser(state, *made, days)
-
-
-def stored_retries(ledger: Ledger) -> list[Retry]:
-    """Return all retries in order of time."""
-    return [Retry(*row) for row in ledger.rows("SELECT * FROM retries ORDER BY at, call_id")]
 
 
 # Jobs in a ledger: requests that went out in one file, and whose answers come back in files.

@@ -225,9 +225,9 @@ class PackedCalls:
     def __init__(self, ledger: Ledger, run: RunState, numbers: Mapping[str, int], zone: ZoneInfo) -> None:
         self.chunks: list[bytes] = []
         ((self._begin,),) = ledger.rows("SELECT coalesce(min(sent_at), 0) FROM calls")
+        noted = ledger.rows("SELECT at, wait_seconds, cause FROM retries ORDER BY at, call_id")
         self._retries = [
-            (round(each.at - self._begin, 2), each.wait_seconds, each.cause == "rate_limit")
-            for each in store.stored_retries(ledger)
+            (round(at - self._begin, 2), wait, cause == "rate_limit") for at, wait, cause in noted
         ]
         self._price, self._numbers, self._zone = run.endpoint.price, numbers, zone
         self._figures: list[dict[str, Any]] = []

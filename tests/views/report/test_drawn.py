@@ -12,7 +12,6 @@ from urllib.parse import quote
 import pytest
 
 import chromium
-from eventabs import store
 from eventabs.inspection import stored_calls
 from eventabs.store import Retry
 from eventabs.store.ledger import Ledger
@@ -185,8 +184,11 @@ def calls_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             )
         )
     monkeypatch.setattr(report, "stored_calls", lambda *of: stored_calls(*of) if of[1:] else calls)
-    retries = [Retry(calls[2].id, 1_040.0, "rate_limit", "HTTP 429", 10.0)]
-    monkeypatch.setattr(store, "stored_retries", lambda _ledger: retries)
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    with ledger.transaction():
+        ledger.rows("DELETE FROM retries")
+        ledger.note_retry(Retry(calls[2].id, 1_040.0, "rate_limit", "HTTP 429", 10.0))
+    ledger.close()
     return write_page(tmp_path)
 
 
