@@ -159,18 +159,19 @@ class Table(NamedTuple):
 
 def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
     """Return tables where there is something to compare, of counts by run: batches of several sizes, or with a place in them."""
-    columns = {
-        _("usable"): ("usable", "asked"),
-        _("rows an event"): ("placed", "events"),
-        _("minor"): ("minor", "behaviors"),
-        _("unplaced"): ("unplaced", "behaviors"),
-        _("misfiled"): ("misfiled", "behaviors"),
-        _("repeated"): ("repeated", "behaviors"),
-        _("not sure"): ("unsure", "events"),
-        _("outside the vocabulary"): ("outside", "events"),
-        _("missed"): ("missed", "events"),
-    }
-    always, run_column = list(columns)[:4], [_("run")] if len(runs) > 1 else []
+    shares = [
+        (_("usable"), "usable", "asked"),
+        (_("rows an event"), "placed", "events"),
+        (_("minor"), "minor", "behaviors"),
+        (_("unplaced"), "unplaced", "behaviors"),
+        # and where there are some
+        (_("misfiled"), "misfiled", "behaviors"),
+        (_("repeated"), "repeated", "behaviors"),
+        (_("not sure"), "unsure", "events"),
+        (_("outside the vocabulary"), "outside", "events"),
+        (_("missed"), "missed", "events"),
+    ]
+    names = ["", *([_("run")] if len(runs) > 1 else []), _("users asked")]
     thirds = {"1": _("first third"), "2": _("middle third"), "3": _("last third")}
     tables = list[Table]()
     for title, by, shown_as in (
@@ -181,21 +182,17 @@ def batch_tables(runs: Mapping[str, Counts]) -> list[Table]:
         found.sort(key=lambda each: int(each[1]["name"].partition("-")[0]))  # of one name in order of runs
         if len({row["name"] for _run, row in found}) < 2:  # noqa: PLR2004  nothing to compare
             continue
-        shares = {
-            name: of
-            for name, of in columns.items()
-            if name in always or any(row[of[0]] for _run, row in found)
-        }
+        seen = shares[:4] + [each for each in shares[4:] if any(row[each[1]] for _run, row in found)]
         rows = [
             (
                 shown_as.get(row["name"], row["name"]),
-                *([run] if run_column else []),
+                *([run] if len(runs) > 1 else []),
                 row["asked"],
-                *(ratio(row[part], row[whole]) for part, whole in shares.values()),
+                *(ratio(row[part], row[whole]) for _name, part, whole in seen),
             )
             for run, row in found
         ]
-        tables.append(Table(title, ("", *run_column, _("users asked"), *shares), rows))
+        tables.append(Table(title, (*names, *(name for name, *_of in seen)), rows))
     note = _(
         "Usable is a share of the answers. Shares of the behaviors: minor (no event is made of them), unplaced (left out by"
         " the answer), misfiled (given to another user), repeated (given twice). Shares of the events: not sure, outside the"
