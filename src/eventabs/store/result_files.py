@@ -14,7 +14,7 @@ from itertools import count, islice
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from xml.sax.saxutils import quoteattr
 from zoneinfo import ZoneInfo
 
@@ -418,10 +418,8 @@ class ResultFiles(AbstractContextManager["ResultFiles"]):
 
     def append(self, users: Collection[SettledUser]) -> None:
         """Write what users have, into each file with one system call. Raises StorageError."""
-        events = [event for user in users for event in user.events]
-        journeys = [journey for user in users for journey in user.journeys]
-        for (path, file), records in zip(self._files, (events, journeys), strict=True):
-            lines, end = b"".join(map(_line, records)), file.tell()
+        for (path, file), made in zip(self._files, ("events", "journeys"), strict=True):
+            lines, end = b"".join(_line(each) for user in users for each in getattr(user, made)), file.tell()
             try:
                 written = file.write(lines)
             except OSError as error:
@@ -442,13 +440,13 @@ def write_changes(directory: RunDirectory, ledger: Ledger) -> dict[str, int]:
     """Write what the last extension changed to events.new.jsonl and journeys.new.jsonl; return how many lines of each kind."""
     counts = Counter[str]()
 
-    def lines(name: str, rows: Iterable[Row]) -> Iterator[bytes]:
-        for row in rows:
+    def lines(name: str, at: Literal[0, 1]) -> Iterator[bytes]:
+        for row in queries.changed_rows(ledger, at):
             counts[f"{name}_{row['change']}"] += 1
             yield _line(row)
 
-    replace_file(directory.new_events, lines("events", queries.changed_rows(ledger, 0)))
-    replace_file(directory.new_journeys, lines("journeys", queries.changed_rows(ledger, 1)))
+    replace_file(directory.path / "events.new.jsonl", lines("events", 0))
+    replace_file(directory.path / "journeys.new.jsonl", lines("journeys", 1))
     return dict(counts)
 
 

@@ -37,8 +37,6 @@ class RunDirectory:
         self.ledger = path / "ledger.sqlite"
         self.events = path / "events.jsonl"
         self.journeys = path / "journeys.jsonl"
-        self.new_events = path / "events.new.jsonl"
-        self.new_journeys = path / "journeys.new.jsonl"
         self.changes = path / "changes.jsonl"
         self.failures = path / "failures.jsonl"
         self.rejects = path / "rejects.jsonl"
@@ -186,11 +184,9 @@ def disk_full(folder: Path, *, resumable: bool) -> DiskFullError:
 
 def has_room(folder: Path) -> bool:
     """Whether the disk of a folder has room for a few more blocks, as far as the system tells."""
-    try:
-        disk = os.statvfs(folder)
-    except OSError:
-        return True
-    return disk.f_bavail * disk.f_frsize >= 64 * 1024  # bytes; SQLite asks for 32 KB at a time
+    with suppress(OSError):
+        return shutil.disk_usage(folder).free >= 64 * 1024  # bytes; SQLite asks for 32 KB at a time
+    return True
 
 
 def open_private(path: Path | str, flags: int) -> int:
