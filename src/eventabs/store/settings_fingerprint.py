@@ -10,13 +10,10 @@ import orjson
 from eventabs.config import Settings
 from eventabs.object_stores import public_address
 
-_OF_INPUT = (
-    *("timezone", "keep_duplicates", "encoding", "dayfirst", "duration_unit", "header", "user"),
-    *("sheet", "table", "schema", "columns", "names"),
-)
 _BINDING = (
-    *(f"input.{key}" for key in _OF_INPUT),
-    *("profiles", "prompt", "compaction", "budget", "vocabulary", "events"),
+    *("input.timezone", "input.keep_duplicates", "input.encoding", "input.dayfirst", "input.duration_unit"),
+    *("input.header", "input.user", "input.sheet", "input.table", "input.schema", "input.columns"),
+    *("input.names", "profiles", "prompt", "compaction", "budget", "vocabulary", "events"),
 )
 _OF_LLM = ("model", "base_url", "temperature", "seed", "omit", "extra_body", "constrain", "grammar_field")
 _LONGEST_SHOWN = 80  # characters of both values of a setting

@@ -218,8 +218,7 @@ def _target(path: Path, parts: Sequence[_Part], *, accept_changes: bool) -> RunD
 
 def _write_ledger(target: RunDirectory, parts: Sequence[_Part], *, missing: int) -> dict[str, Any]:
     """Write the ledger with the rows of all shards; return the facts that it remembers."""
-    metas: list[Facts] = []
-    shards: list[Facts] = []
+    metas, shards = list[Facts](), list[Facts]()
     with making(target.ledger) as connection:
         for part in parts:
             meta, states = _copy(connection, part.directory.ledger)
@@ -250,9 +249,7 @@ def _write_ledger(target: RunDirectory, parts: Sequence[_Part], *, missing: int)
 
 def _copy(connection: sqlite3.Connection, shard: Path) -> tuple[Facts, dict[str, int]]:
     """Copy the rows of a shard as it is at this moment; return its facts and its users by state."""
-    highest = (
-        "SELECT (SELECT coalesce(max(id), 0) FROM main.calls), (SELECT coalesce(max(id), 0) FROM main.jobs)"
-    )
+    highest = "SELECT ifnull((SELECT max(id) FROM main.calls), 0), ifnull((SELECT max(id) FROM main.jobs), 0)"
     calls, jobs = connection.execute(highest).fetchone()  # which are numbered on from shard to shard
     connection.execute("ATTACH ? AS shard", (uri_to_read(shard),))
     with damage_reported(shard):
