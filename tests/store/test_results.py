@@ -8,7 +8,7 @@ from eventabs.errors_and_exit_codes import StorageError
 from eventabs.shared_records import Event, Outcome, Part, RejectedRow
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import SettledUser
-from eventabs.store.result_files import ResultFiles, write_rejects, write_results
+from eventabs.store.result_files import append_results, write_rejects, write_results
 from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from exports_kit import make_event, make_journey
 from runs_kit import bad, make_log, new_ledger
@@ -74,15 +74,12 @@ def test_rejected_rows_keep_their_text_on_one_line(tmp_path: Path) -> None:
 def test_events_and_journeys_are_appended_in_whole_lines_as_users_are_done(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     directory.events.write_bytes(b'{"old": 1}\n')
-    with ResultFiles(directory) as results:
-        second = SettledUser(
-            "done", [{"user_id": "b"}, {"user_id": "b", "summary": "a\nb"}], [{"name": "c\nd"}]
-        )
-        results.append([second, SettledUser("pending")])
-        assert directory.events.read_bytes().endswith(b'"a\\nb"}\n')
-        assert directory.journeys.read_bytes() == b'{"name":"c\\nd"}\n'
-        results.append([])
-        results.append([SettledUser("done", [{"user_id": "a"}])])
+    second = SettledUser("done", [{"user_id": "b"}, {"user_id": "b", "summary": "a\nb"}], [{"name": "c\nd"}])
+    append_results(directory, [second, SettledUser("pending")])
+    assert directory.events.read_bytes().endswith(b'"a\\nb"}\n')
+    assert directory.journeys.read_bytes() == b'{"name":"c\\nd"}\n'
+    append_results(directory, [])
+    append_results(directory, [SettledUser("done", [{"user_id": "a"}])])
     users = [orjson.loads(line)["user_id"] for line in directory.events.read_bytes().splitlines()[1:]]
     assert users == ["b", "b", "a"]
 
@@ -90,17 +87,16 @@ def test_events_and_journeys_are_appended_in_whole_lines_as_users_are_done(tmp_p
 def test_half_a_line_that_a_full_disk_took_is_taken_back(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with ResultFiles(directory) as results:
-        results.append([SettledUser("done", [{"user_id": "a"}])])
-        before = directory.events.read_bytes()
-        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, limits[1]))
-        try:
-            with pytest.raises(StorageError, match="is full"):
-                results.append([SettledUser("done", [{"user_id": "b"}])])
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert directory.events.read_bytes() == before
-        results.append([SettledUser("done", [{"user_id": "c"}])])
+    append_results(directory, [SettledUser("done", [{"user_id": "a"}])])
+    before = directory.events.read_bytes()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, limits[1]))
+    try:
+        with pytest.raises(StorageError, match="is full"):
+            append_results(directory, [SettledUser("done", [{"user_id": "b"}])])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert directory.events.read_bytes() == before
+    append_results(directory, [SettledUser("done", [{"user_id": "c"}])])
     assert directory.events.read_bytes() == before + b'{"user_id":"c"}\n'
 
 
@@ -108,4 +104,4 @@ def test_half_a_line_that_a_full_disk_took_is_taken_back(tmp_path: Path) -> None
 def test_a_file_of_results_that_cannot_be_opened_is_told(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     with pytest.raises(StorageError, match=rf"{name} cannot be written"):
-        ResultFiles(RunDirectory(tmp_path))
+        append_results(RunDirectory(tmp_path), [])

@@ -29,7 +29,7 @@ from eventabs.shared_records import (
 from eventabs.stop_request import Stop
 from eventabs.store.ledger import Ledger, LedgerWriter
 from eventabs.store.ledger_queries import count_all
-from eventabs.store.result_files import ResultFiles
+from eventabs.store.result_files import write_results
 from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from runs_kit import LIMITS, SETTINGS, SIZE, Watcher, answer, bad, request_for, well, whole
 
@@ -73,7 +73,6 @@ class Desk:
     writer: LedgerWriter
     scheduler: Scheduler
     tracker: ProgressTracker
-    results: ResultFiles
     path: Path
     means: dict[str, list[FailureReason | Outcome]] = field(default_factory=dict)
     reads: Mapping[str, object] | None = (
@@ -94,8 +93,8 @@ class Desk:
     def session(self, *, attempts: int = 3) -> Session:
         run = self.run(attempts=attempts)
         builder, _limits = builder_and_limits(run.settings, FACTS)
-        stop, results, clock = Stop(self.grace_seconds), self.results, lambda: 1_000.0
-        return _Session(run, stop, builder, LIMITS, self.writer, results, self.tracker, clock, desk=self)
+        stop, clock = Stop(self.grace_seconds), lambda: 1_000.0
+        return _Session(run, stop, builder, LIMITS, self.writer, self.tracker, clock, desk=self)
 
     def engine(self, *, workers: int = 1, max_total_tokens: int = 0, attempts: int = 3) -> Engine:
         engine = Engine(self.session(attempts=attempts), self.endpoint.ask)
@@ -176,11 +175,9 @@ async def at_work(
         )
     tracker = ProgressTracker(Price(), count_all(ledger))
     scheduler = Scheduler(ledger.pending_parts(), limits)
+    write_results(RunDirectory(path), ledger)
     try:
-        with (
-            LedgerWriter(ledger) as writer,
-            ResultFiles(RunDirectory(path)) as results,
-        ):
-            yield Desk(ledger, writer, scheduler, tracker, results, path)
+        with LedgerWriter(ledger) as writer:
+            yield Desk(ledger, writer, scheduler, tracker, path)
     finally:
         ledger.close()

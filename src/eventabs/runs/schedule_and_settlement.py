@@ -44,7 +44,7 @@ from eventabs.shared_records import (
     row_ranges,
 )
 from eventabs.stop_request import Stop
-from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, SettledUser
+from eventabs.store import Ledger, LedgerWriter, PartChange, SettledUser
 
 
 class Scheduler:
@@ -315,8 +315,7 @@ class SettledReply(NamedTuple):
 class Session:
     """The calls of a process: the plan of what is left, and what replies and errors mean, in the ledger and for the plan.
 
-    `results` None: they stay as they are meanwhile. `closing` is set where nothing more may be sent. `wall_clock` gives seconds
-    since 1970.
+    `closing` is set where nothing more may be sent. `wall_clock` gives seconds since 1970.
     """
 
     run: RunContext
@@ -324,7 +323,6 @@ class Session:
     builder: PromptBuilder
     limits: BatchLimits
     writer: LedgerWriter
-    results: ResultFiles | None
     tracker: ProgressTracker
     wall_clock: Callable[[], float] = time.time
 
@@ -559,8 +557,8 @@ class Session:
     def _apply(self, settled: _Settled) -> None:
         """Append results to their files, give what must be asked again to the scheduler, and count the rest."""
         users, counts, again = settled
-        if self.results:
-            self.results.append(users)
+        if not self.run.facts.get("extension"):  # whose files are whole, and stay so until they are replaced
+            store.append_results(self.run.directory, users)
         self.scheduler.put_back(again)
         self.tracker.add(**counts)
 

@@ -36,7 +36,7 @@ from eventabs.runs.run_state import RunState, state_of
 from eventabs.runs.schedule_and_settlement import Session, acceptable, scheduler_of
 from eventabs.shared_records import AskedUser, InputWarning, Outcome, Part, RunStatus
 from eventabs.stop_request import Stop, StopRequested
-from eventabs.store import Ledger, LedgerWriter, PartChange, ResultFiles, RunDirectory
+from eventabs.store import Ledger, LedgerWriter, PartChange, RunDirectory
 
 
 async def execute(  # noqa: C901  the run from start to stop
@@ -127,14 +127,11 @@ async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool
 
 @contextmanager
 def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Iterator[Session]:
-    # those of an extended run are whole also while calls are made, and stay so until they are replaced
-    files: AbstractContextManager[ResultFiles | None] = nullcontext()
     if not run.facts.get("extension"):
         store.write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
-        files = ResultFiles(run.directory)
-    with files as results, LedgerWriter(run.ledger) as writer:
+    with LedgerWriter(run.ledger) as writer:
         builder, limits = built.builder_and_limits(run.settings, run.facts)
-        yield Session(run, stop, builder, limits, writer, results, run.tracker(so_far.seconds))
+        yield Session(run, stop, builder, limits, writer, run.tracker(so_far.seconds))
 
 
 def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress:

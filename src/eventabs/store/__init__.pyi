@@ -45,7 +45,7 @@ from .ledger_queries import (
     users_by_reason as users_by_reason,
 )
 from .result_files import (
-    ResultFiles as ResultFiles,
+    append_results as append_results,
     export_events as export_events,
     write_changes as write_changes,
     write_rejects as write_rejects,

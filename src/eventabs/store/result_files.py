@@ -6,7 +6,7 @@ import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from importlib import resources
@@ -404,22 +404,12 @@ def _scratch(parent: Path) -> Iterator[Path]:
         yield Path(folder).absolute()  # DuckDB takes a leading ~ for the home folder
 
 
-class ResultFiles(AbstractContextManager["ResultFiles"]):
-    """Appends the events and journeys of users as they are done. The files have whole lines only."""
-
-    def __init__(self, directory: RunDirectory) -> None:
-        with ExitStack() as opened:
-            paths = (directory.events, directory.journeys)
-            self._files = [(path, opened.enter_context(open_to_append(path))) for path in paths]
-            self._opened = opened.pop_all()
-
-    def __exit__(self, *_exception: object) -> None:
-        self._opened.close()
-
-    def append(self, users: Collection[SettledUser]) -> None:
-        """Write what users have, into each file with one system call. Raises StorageError."""
-        for (path, file), made in zip(self._files, ("events", "journeys"), strict=True):
-            lines, end = b"".join(_line(each) for user in users for each in getattr(user, made)), file.tell()
+def append_results(directory: RunDirectory, users: Collection[SettledUser]) -> None:
+    """Append what users have to events.jsonl and journeys.jsonl, whole lines with one system call each. Raises StorageError."""
+    for path, made in ((directory.events, "events"), (directory.journeys, "journeys")):
+        lines = b"".join(_line(each) for user in users for each in getattr(user, made))
+        with open_to_append(path) as file:
+            end = file.tell()
             try:
                 written = file.write(lines)
             except OSError as error:
