@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.config.settings import over_stored, overlay, with_preset
+from eventabs.config.settings import overlay, with_preset
 from eventabs.errors_and_exit_codes import ConfigError
 
 tables = st.recursive(
@@ -68,22 +68,22 @@ def test_an_unknown_preset_is_one_line_that_lists_those_known() -> None:
 
 def test_a_run_keeps_what_its_preset_was_when_it_began() -> None:
     stored = {"llm": {**DEEPSEEK, "base_url": "https://old.example", "omit": ["seed"]}}
-    assert over_stored(stored, {"llm": DEEPSEEK}) == stored
+    assert with_preset({"llm": DEEPSEEK}, stored) == stored
 
 
 def test_another_preset_or_model_takes_away_what_the_one_before_has_set() -> None:
     stored = with_preset({"llm": {**DEEPSEEK, "temperature": 0.5}})
-    qwen = _llm(over_stored(stored, {"llm": {"preset": "qwen", "model": "qwen-plus"}}))
+    qwen = _llm(with_preset({"llm": {"preset": "qwen", "model": "qwen-plus"}}, stored))
     assert qwen["extra_body"] == {"enable_thinking": False}
     assert "dashscope" in qwen["base_url"]
     assert qwen["temperature"] == 0.5
     kimi = with_preset({"llm": {"preset": "moonshot", "model": "kimi-k2.6"}})
-    assert _llm(over_stored(kimi, {"llm": {"model": "kimi-k3"}}))["extra_body"] == {"reasoning_effort": "low"}
+    assert _llm(with_preset({"llm": {"model": "kimi-k3"}}, kimi))["extra_body"] == {"reasoning_effort": "low"}
 
 
 def test_without_presets_another_model_changes_nothing_else() -> None:
     stored = {"llm": {"model": "a", "base_url": "https://old.example"}}
-    assert _llm(over_stored(stored, {"llm": {"model": "b"}})) == {
+    assert _llm(with_preset({"llm": {"model": "b"}}, stored)) == {
         "model": "b",
         "base_url": "https://old.example",
     }
@@ -121,10 +121,10 @@ def test_a_tier_raises_the_limits_of_time_that_nobody_has_set() -> None:
 
 def test_another_tier_on_resume_changes_limits_of_time_and_nothing_else() -> None:
     stored = with_preset({"llm": {**MINI, "temperature": 0.5, "idle_timeout": 120.0}})
-    flex = over_stored(stored, {"llm": {"tier": "flex"}})
+    flex = with_preset({"llm": {"tier": "flex"}}, stored)
     limits = {"tier": "flex", "idle_timeout": 900.0, "call_timeout": 900.0}
     assert _llm(flex) == {**_llm(stored), **limits}
-    back = _llm(over_stored(flex, {"llm": {"tier": "standard", "idle_timeout": 60.0}}))
+    back = _llm(with_preset({"llm": {"tier": "standard", "idle_timeout": 60.0}}, flex))
     assert back == {**_llm(stored), "tier": "standard", "idle_timeout": 60.0}
 
 

@@ -153,32 +153,27 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     return {**below, **above, **{key: overlay(below[key], above[key]) for key in both}}
 
 
-def with_preset(named: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay named values (nested, as in the TOML) over those of the preset and tier that they name. Raises ConfigError for unknown ones."""
-    preset, model, tier = _choice(named)
-    below = dict(providers.load_preset(preset).find_tier(tier).llm)
-    if preset:
-        known, llm = providers.load_preset(preset).settings(model), named["llm"]
-        own = isinstance(llm.get("price"), Mapping) and {"input", "output", "currency"} & llm["price"].keys()
-        # of a preset's amounts none is right beside others, or for another address
-        gone = _AMOUNTS if own or llm.get("base_url", known["base_url"]) != known["base_url"] else ()
-        price = {key: value for key, value in known["price"].items() if key not in gone}
-        below |= known | {"price": price}
-    return overlay({"llm": below}, named) if below else dict(named)
-
-
-def over_stored(stored: Mapping[str, Any], named: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay what is named today over the settings that a run began with. Raises ConfigError as `with_preset`."""
-    values = overlay(stored, named)
+def with_preset(named: Mapping[str, Any], stored: Mapping[str, Any] = {}) -> dict[str, Any]:
+    """Lay named values (nested, as in the TOML) over the settings that a run began with, and both over their preset and tier. Raises ConfigError for unknown ones."""
     *before, tier_before = _choice(stored)
-    *now, tier = _choice(values)
-    other_preset = before != now and (before[0] or now[0])
+    values = overlay(stored, named)
+    preset, model, tier = _choice(values)
+    other_preset = before != [preset, model] and (before[0] or preset)
     if not other_preset and tier == tier_before:
         return values  # also where the preset itself has changed since
     # what the preset or tier before has set no longer counts
     gone = (_SET_BY_PRESETS if other_preset else ()) + (_SET_BY_TIERS if tier != tier_before else ())
     kept = {key: value for key, value in stored.get("llm", {}).items() if key not in gone}
-    return with_preset(overlay({**stored, "llm": kept}, named))
+    values = overlay({**stored, "llm": kept}, named)
+    below = dict(providers.load_preset(preset).find_tier(tier).llm)
+    if preset:
+        known, llm = providers.load_preset(preset).settings(model), values["llm"]
+        own = isinstance(llm.get("price"), Mapping) and {"input", "output", "currency"} & llm["price"].keys()
+        # of a preset's amounts none is right beside others, or for another address
+        gone = _AMOUNTS if own or llm.get("base_url", known["base_url"]) != known["base_url"] else ()
+        price = {key: value for key, value in known["price"].items() if key not in gone}
+        below |= known | {"price": price}
+    return overlay({"llm": below}, values)
 
 
 def _choice(values: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -197,7 +192,11 @@ def _told(fault: ErrorDetails, layers: Layers) -> SettingFault:
     """Say what is wrong with a setting, and where it was set: in the uppermost of the layers that know most of the steps to it."""
     key, what = ".".join(map(str, fault["loc"])), _words(fault)
     origin = max(reversed(list(layers)), key=lambda name: _known(layers[name], fault["loc"]))
-    nearest = _nearest(key)
+    table, _dot, last = key.rpartition(".")
+    level = [name for name in reversed(list(_names(Settings))) if name.count(".") == key.count(".")]
+    level.sort(key=lambda name: name.startswith(table))  # a name of the same table wins
+    by_last = {name.rpartition(".")[2]: name for name in level}
+    nearest = next((by_last[near] for near in get_close_matches(last, by_last, 1)), "")
     message = _("{origin}: {key}: {fault}; `eventabs init --all --output -` explains every setting")
     if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         message = _("{origin}: there is no setting {key}; `eventabs init --all --output -` lists them all")
@@ -213,17 +212,6 @@ def _known(layer: Any, steps: Sequence[int | str]) -> int:  # noqa: ANN401  what
     if steps and isinstance(layer, Mapping) and steps[0] in layer:
         return 1 + _known(layer[steps[0]], steps[1:])
     return 0
-
-
-def _nearest(key: str) -> str:
-    """Return the setting with the nearest name, first of those in the same table; "" where none is near."""
-    table, _dot, last = key.rpartition(".")
-    level = [name for name in _names(Settings) if name.count(".") == key.count(".")]
-    for those in ([name for name in level if name.rpartition(".")[0] == table], level):
-        by_last = {name.rpartition(".")[2]: name for name in reversed(those)}
-        if found := get_close_matches(last, by_last, 1):
-            return by_last[found[0]]
-    return ""
 
 
 def _words(fault: ErrorDetails) -> str:
@@ -422,7 +410,7 @@ def load_settings(
     Raises WrongSettingsError with all faults, each named by its key and where it was set.
     """
     layers = _layers(config, flags, isolated=isolated)
-    values = over_stored(base, reduce(overlay, layers.values(), {}))
+    values = with_preset(reduce(overlay, layers.values(), {}), base)
     layers = {_("the run directory"): base, **layers}
     try:
         return Settings(**values)
