@@ -3,6 +3,7 @@
 import errno
 import re
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from eventabs.interface_language import gettext as _
@@ -72,12 +73,15 @@ class DiskFullError(StorageError):
     """There is no room on the disk, or the quota is used up."""
 
 
+@dataclass(eq=False, repr=False)
 class EndpointError(StoppedError):
-    """A call that ended without a readable answer. `status` is the HTTP status, None without one."""
+    """A call that ended without a readable answer."""
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
+    message: InitVar[str]  # every exception keeps what it is made with
+    _: KW_ONLY
+    status: int | None = None  # of HTTP; None without one
+    wait_seconds: float | None = None  # the endpoint's demand
+    parameters: frozenset[str] = frozenset()  # of the request, those that the endpoint refuses
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Come back from another process as it was, whatever the class is made with."""
@@ -89,11 +93,7 @@ class FatalEndpointError(EndpointError):
 
 
 class TransientError(EndpointError):
-    """The same call may succeed later: no connection, a timeout, HTTP 408, 409, 425, 429 or 5xx; `wait_seconds`: the endpoint's demand."""
-
-    def __init__(self, message: str, *, status: int | None = None, wait_seconds: float | None = None) -> None:
-        super().__init__(message, status=status)
-        self.wait_seconds = wait_seconds
+    """The same call may succeed later: no connection, a timeout, HTTP 408, 409, 425, 429 or 5xx."""
 
 
 class RateLimitedError(TransientError):

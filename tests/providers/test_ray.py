@@ -19,7 +19,6 @@ import pytest
 from eventabs import errors_and_exit_codes as errors
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.providers.openai.client import UnreachableError
-from eventabs.providers.openai.endpoint_errors import UnsupportedParameterError
 from eventabs.providers.ray import connected
 from house import eventabs
 from paths import ROOT
@@ -341,7 +340,7 @@ def test_where_no_machine_is_there_ray_s_autoscaler_adds_one_and_keeps_it(tmp_pa
         errors.CapacityError("full", status=503, wait_seconds=None),
         errors.NoContentError("silent"),
         errors.ContextTooLongError("long", status=400),
-        UnsupportedParameterError("refused", status=400, parameters=frozenset({"seed"})),
+        errors.RejectedRequestError("refused", status=400, parameters=frozenset({"seed"})),
         UnreachableError("no such host", "dns", through_proxy=True),
     ],
     ids=lambda error: type(error).__name__,

@@ -26,7 +26,6 @@ from eventabs.providers.openai.endpoint_errors import (
     Cause,
     ErrorContext,
     ErrorPayload,
-    UnsupportedParameterError,
     find_error,
     make_status_error,
     read_duration,
@@ -274,7 +273,7 @@ def refuse(
         (400, {"error": {"code": "content_filter"}}, ModeratedError, "failures.jsonl"),
         (400, {"error": {"code": "context_length_exceeded"}}, ContextTooLongError, "max_input_tokens"),
         (400, {"error": {"message": "?"}}, RejectedRequestError, "config"),
-        (422, {"detail": [{"loc": ["body", "seed"]}]}, UnsupportedParameterError, "config"),
+        (422, {"detail": [{"loc": ["body", "seed"]}]}, RejectedRequestError, "config"),
         (429, {}, RateLimitedError, "run.rpm"),
         (500, {}, TransientError, "resume"),
         (302, b"", FatalEndpointError, "llm.base_url"),
@@ -286,6 +285,7 @@ def test_every_refusal_has_its_error_with_its_next_step(
     error = refuse(status, body)
     assert type(error) is kind
     assert error.status == status
+    assert error.parameters == ({"seed"} if status == 422 else frozenset())
     assert next_step in str(error)
     assert "x.example" in str(error)
     assert KEY not in str(error)
@@ -368,7 +368,7 @@ USED_UP = {"x-ratelimit-remaining-tokens": "0"}
         # refusals name the tier
         (400, REFUSED, {}, FatalEndpointError),
         (400, NOT_FOR, {}, RejectedRequestError),
-        (400, {"param": "temperature"}, {}, UnsupportedParameterError),
+        (400, {"param": "temperature"}, {}, RejectedRequestError),
     ],
 )
 def test_under_a_tier_errors_of_the_tier_say_what_to_do_and_the_others_are_as_ever(

@@ -24,13 +24,14 @@ from eventabs.errors_and_exit_codes import (
     FatalEndpointError,
     ModeratedError,
     NoContentError,
+    RejectedRequestError,
     TransientError,
     UnavailableError,
 )
 from eventabs.interface_language import gettext as _
 from eventabs.providers.openai import endpoint_and_wire as wire, endpoint_errors as errors
 from eventabs.providers.openai.endpoint_and_wire import Endpoint, PayloadReader, ReplyAssembler
-from eventabs.providers.openai.endpoint_errors import ErrorContext, UnsupportedParameterError
+from eventabs.providers.openai.endpoint_errors import ErrorContext
 from eventabs.shared_records import OnContent, Reply, Request
 
 # What breaks an exchange below HTTP; see `translate_error`.
@@ -358,7 +359,7 @@ class OpenAIProvider:
             body = wire.build_body(request, self.endpoint, self.dropped)
             try:
                 return await self._call(body, on_content or (lambda _characters: None))
-            except UnsupportedParameterError as error:
+            except RejectedRequestError as error:
                 refused = error.parameters & (wire.DROPPABLE | wire.GRAMMAR_FIELDS)
                 # one is refused, so all are; llama.cpp makes a grammar of a schema too
                 if refused & wire.GRAMMAR_FIELDS:

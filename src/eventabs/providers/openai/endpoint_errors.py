@@ -202,14 +202,6 @@ def _read_number(text: str) -> float | None:
     return float(text) if _NUMBER.fullmatch(text.strip()) else None
 
 
-class UnsupportedParameterError(RejectedRequestError):
-    """The endpoint refuses `parameters`."""
-
-    def __init__(self, message: str, *, status: int | None, parameters: frozenset[str]) -> None:
-        super().__init__(message, status=status)
-        self.parameters = parameters
-
-
 @dataclass(frozen=True, slots=True)
 class ErrorContext:
     """The answer that an error is in, the time of its arrival (Unix time), its sender, and the endpoint as it was asked."""
@@ -241,24 +233,20 @@ def make_error(error: ErrorPayload, context: ErrorContext) -> EndpointError:
     answer = _("{host} answered with HTTP {status}").format(host=context.host, status=status)
     said = redacted_line(error.message, context.secrets) or _("no reason given")
     message = message.format(answer=answer, said=said, variable=context.endpoint.llm.api_key_env, tier=tier)
-    if kind is RejectedRequestError and error.parameters:
-        return UnsupportedParameterError(message, status=status, parameters=error.parameters)
-    if not issubclass(kind, TransientError):
-        return kind(message, status=status)
-    if wait is None and cause == "rate_limit":
-        wait = read_reset(context.headers)
-    if wait is not None and wait > context.endpoint.llm.longest_wait:
-        message = _(
-            "{answer}: it takes no requests before {time}; resume then, or let runs wait that long: llm.longest_wait"
-        )
-        moment = datetime.fromtimestamp(context.now + wait, tz=UTC).astimezone()
-        message = message.format(answer=answer, time=f"{moment:%Y-%m-%d %H:%M}")
-        return FatalEndpointError(message, status=status)
-    if kind is TransientError and wait is not None:
-        kind = RateLimitedError
-    elif kind is TransientError and status == HTTPStatus.SERVICE_UNAVAILABLE:
-        kind = UnavailableError
-    return kind(message, status=status, wait_seconds=wait)
+    if issubclass(kind, TransientError):
+        if wait is None and cause == "rate_limit":
+            wait = read_reset(context.headers)
+        if wait is not None and wait > context.endpoint.llm.longest_wait:
+            message = _(
+                "{answer}: it takes no requests before {time}; resume then, or let runs wait that long: llm.longest_wait"
+            )
+            moment = datetime.fromtimestamp(context.now + wait, tz=UTC).astimezone()
+            message, kind = message.format(answer=answer, time=f"{moment:%Y-%m-%d %H:%M}"), FatalEndpointError
+        elif kind is TransientError and wait is not None:
+            kind = RateLimitedError
+        elif kind is TransientError and status == HTTPStatus.SERVICE_UNAVAILABLE:
+            kind = UnavailableError
+    return kind(message, status=status, wait_seconds=wait, parameters=error.parameters)
 
 
 def make_status_error(body: bytes, context: ErrorContext) -> EndpointError:
