@@ -47,14 +47,25 @@ class RemoteJob:
     queue_was_full: bool
 
 
-class BatchService:
+class BatchService(Channel):
     """The batch service at an endpoint. Its methods raise the subclasses of EndpointError."""
 
     def __init__(self, endpoint: Endpoint, profile: BatchProfile) -> None:
-        self._channel = Channel(endpoint, _refusal)
+        super().__init__(endpoint)
         self._profile = profile
-        self._url = self._channel.address.beside
-        self.host = self._channel.address.host
+        self._url = self.address.beside
+        self.host = self.address.host
+
+    @staticmethod
+    def refusal(body: bytes, context: ErrorContext) -> EndpointError:
+        """Return the error that an answer without success is."""
+        error, found = make_status_error(body, context), find_error(wire.parse_json(body))
+        if found is not None and _QUEUE_CODES & set(found.codes):
+            return QueueFullError(str(error), status=error.status)
+        if error.status in GONE:
+            message = _("{error}; or it is gone: eventabs resume --cancel, then --mode live")
+            return EndpointError(message.format(error=error), status=error.status)
+        return error
 
     async def upload(self, path: Path, name: str) -> str:
         """Upload a file of requests; return the id that it gets."""
@@ -62,7 +73,8 @@ class BatchService:
         if self._profile.needs_file_name:
             fields["file_name"] = name
         with path.open("rb") as file:
-            sent = self._channel.send_form(self._url(self._profile.upload_path), fields, file, name)
+            form: dict[str, Any] = {"data": fields, "files": {"file": (name, file, "application/jsonl")}}
+            sent = self.send("POST", self._url(self._profile.upload_path), **form)
             return self._id_of(await self._read_document(sent))
 
     async def create_job(self, file_id: str, metadata: Mapping[str, str]) -> RemoteJob:
@@ -79,7 +91,7 @@ class BatchService:
         after: dict[str, str] = {}
         for _page in range(200):  # the newest first
             url = self._url("/batches").copy_merge_params({"limit": str(100), **after})
-            document = await self._read_document(self._channel.send("GET", url))
+            document = await self._read_document(self.send("GET", url))
             jobs = [_inner(entry) for entry in document.get("data") or () if isinstance(entry, dict)]
             for job in jobs:
                 own = job.get("metadata")
@@ -107,22 +119,18 @@ class BatchService:
     async def download(self, file_id: str, to: FileIO) -> None:
         """Write the content of a file into one that is open here, in place of what it holds."""
         to.truncate(0)
-        sending = self._channel.send("GET", self._url(f"/files/{file_id}/content"))
-        async with self._channel.answer(sending) as response:
+        sending = self.send("GET", self._url(f"/files/{file_id}/content"))
+        async with self.answer(sending) as (response, _context, _timeout):
             async for chunk in raw_chunks(response):
                 to.write(chunk)
 
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._channel.aclose()
-
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         data = b"" if body is None else orjson.dumps(body)
-        return await self._read_document(self._channel.send(method, self._url(path), data))
+        return await self._read_document(self.send(method, self._url(path), data))
 
     async def _read_document(self, sending: Awaitable[httpx.Response]) -> dict[str, Any]:
         """Send, and read the JSON of the answer. Raises QueueFullError, and errors by status and code."""
-        body, context = await self._channel.read(sending, limit=3 * 1024 * 1024)  # no file
+        body, context = await self.read(sending, limit=3 * 1024 * 1024)  # no file
         document = wire.parse_json(body)
         if isinstance(document, list):  # Together lists jobs without a page around them
             return {"data": document}
@@ -138,7 +146,7 @@ class BatchService:
         if isinstance(found, str) and found:
             return found
         message = _("{host} took the file and named no id for it: {said}")
-        said = wire.redacted_line(str(dict(document)), self._channel.address.secrets)
+        said = wire.redacted_line(str(dict(document)), self.address.secrets)
         raise TransientError(message.format(host=self.host, said=said))
 
     def _job(self, document: Mapping[str, Any]) -> RemoteJob:
@@ -158,19 +166,9 @@ class BatchService:
             error_file_id=str(job.get("error_file_id") or ""),
             total=wire.count_in(job, "request_counts", "total"),
             done=sum(wire.count_in(job, "request_counts", name) for name in ("completed", "failed")),
-            error="; ".join(wire.redacted_line(text, self._channel.address.secrets) for text in texts),
+            error="; ".join(wire.redacted_line(text, self.address.secrets) for text in texts),
             queue_was_full=any(str(each.get("code")).lower() in _QUEUE_CODES for each in errors),
         )
-
-
-def _refusal(body: bytes, context: ErrorContext) -> EndpointError:
-    error, found = make_status_error(body, context), find_error(wire.parse_json(body))
-    if found is not None and _QUEUE_CODES & set(found.codes):
-        return QueueFullError(str(error), status=error.status)
-    if error.status in GONE:
-        message = _("{error}; or it is gone: eventabs resume --cancel, then --mode live")
-        return EndpointError(message.format(error=error), status=error.status)
-    return error
 
 
 def _inner(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,15 +2,16 @@
 
 import asyncio
 import base64
+import math
 import re
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, Literal, cast
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -145,8 +146,8 @@ def proxy_of(endpoint: Endpoint) -> httpx.Proxy | None:
     return httpx.Proxy(_parse_url(named, "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"))
 
 
-Refusal = Callable[[bytes, ErrorContext], EndpointError]  # the error that an answer without success is
 Clock = Callable[[], float]
+OnRefused = Callable[[frozenset[str]], object]  # hears of all parameters that are no longer sent
 
 
 class Channel:
@@ -156,11 +157,11 @@ class Channel:
     and with many requests in flight the client costs as much time as all the rest of a call.
     """
 
-    def __init__(
-        self, endpoint: Endpoint, refusal: Refusal = errors.make_status_error, wall_clock: Clock = time.time
-    ) -> None:
+    refusal = staticmethod(errors.make_status_error)  # the error that an answer without success is
+
+    def __init__(self, endpoint: Endpoint, wall_clock: Clock = time.time) -> None:
         self.address = parse_address(endpoint)
-        self._refusal, self._wall_clock = refusal, wall_clock
+        self.endpoint, self._wall_clock = endpoint, wall_clock
         self._headers = httpx.Headers({"Accept-Encoding": "identity", "Content-Type": "application/json"})
         self._headers["User-Agent"] = f"eventabs/{version('eventabs')}"
         if endpoint.api_key:
@@ -169,7 +170,6 @@ class Channel:
         if self.address.login and not endpoint.api_key:
             login = base64.b64encode(":".join(self.address.login).encode()).decode()
             self._headers["Authorization"] = f"Basic {login}"
-        self._endpoint = endpoint
         self._extensions = {"timeout": {"connect": endpoint.connect_timeout}}
         self._transport = AiohttpTransport(
             verify=tls_context(endpoint.llm.ca_file),
@@ -177,59 +177,51 @@ class Channel:
             limits=httpx.Limits(max_connections=endpoint.connections, keepalive_expiry=60.0),
         )
 
-    async def send(self, method: str, url: httpx.URL, body: bytes = b"") -> httpx.Response:
-        """Send a request; return the head of the answer. The caller reads its `raw_chunks` and closes it."""
+    async def send(self, method: str, url: httpx.URL, body: bytes = b"", **form: Any) -> httpx.Response:  # noqa: ANN401  of httpx.Request
+        """Send a body, or a form with a file, which is read while it is sent; return the head of the answer. The caller reads its `raw_chunks` and closes it."""
+        headers = self._headers
+        if form:  # httpx says its type, with what parts it
+            headers = httpx.Headers({key: value for key, value in headers.items() if key != "content-type"})
         # with `content` httpx would go through the headers again, to add some that aiohttp adds
-        request = httpx.Request(
-            method, url, headers=self._headers, stream=httpx.ByteStream(body), extensions=self._extensions
-        )
-        request.read()
-        return await self._transport.handle_async_request(request)
-
-    async def send_form(
-        self, url: httpx.URL, fields: Mapping[str, str], file: BinaryIO, name: str
-    ) -> httpx.Response:
-        """Post a form with one file, which is read while it is sent; else as `send`."""
-        headers = httpx.Headers({key: value for key, value in self._headers.items() if key != "content-type"})
-        request = httpx.Request(
-            "POST",
-            url,
-            headers=headers,
-            data=dict(fields),
-            files={"file": (name, file, "application/jsonl")},
-            extensions=self._extensions,
-        )
+        content = form or {"stream": httpx.ByteStream(body)}
+        request = httpx.Request(method, url, headers=headers, extensions=self._extensions, **content)
+        if not form:
+            request.read()
         return await self._transport.handle_async_request(request)
 
     @asynccontextmanager
-    async def answer(self, sending: Awaitable[httpx.Response]) -> AsyncIterator[httpx.Response]:
-        """Send; yield an answer whose status is 2xx. What breaks that or its reading, or takes too long, becomes an EndpointError."""
+    async def answer(
+        self, sending: Awaitable[httpx.Response], idle_timeout: float = math.inf
+    ) -> AsyncIterator[tuple[httpx.Response, ErrorContext, asyncio.Timeout]]:
+        """Send; yield an answer whose status is 2xx, what an error in it needs, and when it ends, at first after `idle_timeout`.
+
+        What breaks that or its reading, or takes too long, becomes an EndpointError.
+        """
+        host, secrets, call_timeout = self.address.host, self.address.secrets, self.endpoint.llm.call_timeout
+        seconds, setting = min((call_timeout, "llm.call_timeout"), (idle_timeout, "llm.idle_timeout"))
         try:
-            async with asyncio.timeout(self._endpoint.llm.call_timeout), aclosing(await sending) as response:
+            async with asyncio.timeout(seconds) as timeout, aclosing(await sending) as response:
+                status, headers, now = response.status_code, response.headers, self._wall_clock()
+                context = ErrorContext(status, headers, now, host, secrets, self.endpoint)
                 if not response.is_success:
-                    raise self._refusal(await read_error_body(response), self.error_context(response))
-                yield response
+                    raise self.refusal(await read_error_body(response), context)
+                yield response, context, timeout
         except TimeoutError:
             message = _(
-                "{host} gave no answer within {seconds:g} s; raise llm.call_timeout if it needs longer"
+                "{host} took the call and sent no content within {seconds:g} s;"
+                " if it queues calls, lower run.concurrency, else raise {setting}"
             )
-            seconds = self._endpoint.llm.call_timeout
-            raise NoContentError(message.format(host=self.address.host, seconds=seconds)) from None
+            raise NoContentError(message.format(host=host, seconds=seconds, setting=setting)) from None
         except WIRE_ERRORS as error:
             raise translate_error(error, self.address) from None
 
     async def read(self, sending: Awaitable[httpx.Response], *, limit: int) -> tuple[bytes, ErrorContext]:
         """Send, and read a whole document of `limit` characters; return it with what an error in it needs."""
-        async with self.answer(sending) as response:
+        async with self.answer(sending) as (response, context, _timeout):
             reader = PayloadReader(response.headers, limit=limit)
             async for chunk in raw_chunks(response):
                 reader.feed(chunk)
-        return b"".join(reader.finish()) or reader.head, self.error_context(response)
-
-    def error_context(self, response: httpx.Response) -> ErrorContext:
-        """Return what an error in this answer needs."""
-        host, secrets, now = self.address.host, self.address.secrets, self._wall_clock()
-        return ErrorContext(response.status_code, response.headers, now, host, secrets, self._endpoint)
+        return b"".join(reader.finish()) or reader.head, context
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -336,22 +328,18 @@ _ERROR_BYTES = 65_536  # of the body of an error; the rest is not read
 _ERROR_SECONDS = 10.0
 
 
-@dataclass(eq=False)
-class OpenAIProvider:
+class OpenAIProvider(Channel):
     """Completes requests through POST {base_url}/chat/completions. Raises ConfigError when it is made with settings that cannot work.
 
     What the endpoint refuses (of DROPPABLE, or the grammar) is left out from then on; `on_refused` hears of all that, when it grows.
     """
 
-    endpoint: Endpoint
-    _: KW_ONLY
-    on_refused: Callable[[frozenset[str]], object] = lambda _parameters: None
-    wall_clock: Clock = time.time
-
-    def __post_init__(self) -> None:
-        self._channel = Channel(self.endpoint, wall_clock=self.wall_clock)
-        self._address = self._channel.address
-        self.dropped = frozenset[str](self.endpoint.llm.omit)  # and what the endpoint has refused since
+    def __init__(
+        self, endpoint: Endpoint, on_refused: OnRefused = lambda _all: None, wall_clock: Clock = time.time
+    ) -> None:
+        super().__init__(endpoint, wall_clock)
+        self.on_refused = on_refused
+        self.dropped = frozenset[str](endpoint.llm.omit)  # and what the endpoint has refused since
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
         """Complete a request; what arrived of a broken answer is `interrupted`. `on_content` hears of each piece. Raises the subclasses of EndpointError."""
@@ -370,10 +358,6 @@ class OpenAIProvider:
                 self.dropped |= refused
                 self.on_refused(self.dropped)
 
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._channel.aclose()
-
     async def _call(self, body: dict[str, Any], on_content: OnContent) -> Reply:
         clock = asyncio.get_running_loop().time
         started, assembler = clock(), ReplyAssembler()
@@ -385,17 +369,16 @@ class OpenAIProvider:
             if isinstance(error, ModeratedError):
                 assembler.finish_reason = assembler.finish_reason or "content_filter"
         reply = assembler.build(seconds=clock() - started, tier=self.endpoint.tier.name)
-        return checked(reply, self._address, self._address.host)
+        return checked(reply, self.address, self.address.host)
 
     async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:
         """Send the body and read the answer into the assembler, under the limits of time and size."""
         limits, now = self.endpoint.llm, asyncio.get_running_loop().time
         idle_timeout = limits.idle_timeout if body.get("stream") else limits.call_timeout
-        seconds, last = min(idle_timeout, limits.call_timeout), now() + limits.call_timeout
-        sending = self._channel.send("POST", self._address.url, orjson.dumps(body))
+        last = now() + limits.call_timeout
+        sending = self.send("POST", self.address.url, orjson.dumps(body))
         try:
-            async with asyncio.timeout(seconds) as timeout, self._channel.answer(sending) as response:
-                context = self._channel.error_context(response)
+            async with self.answer(sending, idle_timeout) as (response, context, timeout):
                 reader = PayloadReader(response.headers, limit=self.endpoint.reply_characters)
                 async for chunk in raw_chunks(response):
                     payloads = reader.feed(chunk)
@@ -408,22 +391,16 @@ class OpenAIProvider:
                     if payloads and payloads[-1] == _DONE:
                         timeout.reschedule(min(last, now() + 1.0))
                 self._add(reader.finish(), assembler, context)
-        except TimeoutError:
+        except NoContentError:
             if assembler.finish_reason:
                 return
-            message = _(
-                "{host} took the call and sent no content within {seconds:g} s;"
-                " if it queues calls, lower run.concurrency, else raise {setting}"
-            )
-            setting = "llm.idle_timeout" if idle_timeout < limits.call_timeout else "llm.call_timeout"
-            values = {"host": self._address.host, "seconds": seconds, "setting": setting}
-            raise NoContentError(message.format(**values)) from None
+            raise
         if reader.is_document:
             assembler.end()
         if not assembler.is_recognized:
-            text = wire.redacted_line(reader.head.decode("utf-8", "replace"), self._address.secrets)
+            text = wire.redacted_line(reader.head.decode("utf-8", "replace"), self.address.secrets)
             message = _("{host} did not answer with a chat completion: {said}; check llm.base_url")
-            raise TransientError(message.format(host=self._address.host, said=text or _("nothing")))
+            raise TransientError(message.format(host=self.address.host, said=text or _("nothing")))
 
     def _add(self, payloads: list[bytes], assembler: ReplyAssembler, context: ErrorContext) -> bool:
         """Add the payloads to the assembler; return whether they had content."""
