@@ -193,9 +193,17 @@ class RayProvider:
     async def _look_for_machines(self) -> None:
         """Start an actor on each machine that has none, now and later."""
         loop, found = asyncio.get_running_loop(), asyncio.Queue[list[dict[str, Any]]]()
+
+        def look() -> None:
+            nodes = []
+            with suppress(Exception):  # the head does not answer, or the run has ended
+                nodes = self.ray.nodes()
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(found.put_nowait, nodes)
+
         while True:
             # a thread that the end does not wait for: where the head is lost, Ray asks it on and on
-            threading.Thread(target=self._list_machines, args=(loop, found.put_nowait), daemon=True).start()
+            threading.Thread(target=look, daemon=True).start()
             nodes = await found.get()
             self._head_seen_at = time.monotonic() if nodes else self._head_seen_at
             for node in nodes:
@@ -205,13 +213,6 @@ class RayProvider:
                 if may_call and node["NodeID"] not in self._machines and rests_until <= time.monotonic():
                     self._start(node["NodeID"], node["NodeManagerAddress"])
             await asyncio.sleep(1.0)
-
-    def _list_machines(self, loop: asyncio.AbstractEventLoop, tell: Callable[[list[Any]], None]) -> None:
-        nodes = []
-        with suppress(Exception):  # the head does not answer, or the run has ended
-            nodes = self.ray.nodes()
-        with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(tell, nodes)
 
     def _start(self, node: str, address: str) -> None:
         # a hard affinity: Ray has been seen not to keep a soft one for an actor without CPUs
@@ -361,7 +362,7 @@ def _stay_connected(address: str, tried: Future[None], ended: threading.Event) -
                     **({} if address else {"include_dashboard": False}),
                 )
             except (Exception, SystemExit) as error:  # noqa: BLE001  Ray raises its own, and many of Python's
-                raise _refusal(address, str(error), noise()) from None
+                raise _no_cluster(address, str(error), noise()) from None
     except ConfigError as error:
         tried.set_exception(error)
         return
@@ -411,8 +412,12 @@ def _standard_error_kept() -> Iterator[Callable[[], str]]:
             os.close(kept)
 
 
-def _refusal(address: str, said: str, noise: str) -> ConfigError:
+def _no_cluster(address: str, said: str, noise: str = "") -> ConfigError:
+    """Return the error for a cluster that was not joined; `noise`: what was written to standard error meanwhile."""
     said = " ".join(said.split())[:_SHOWN]
+    message = _(
+        "no Ray cluster answers at {address} ({error}); start one with: ray start --head, or name another with --ray-address"
+    )
     if "ersion mismatch" in said:
         message = _(
             "the Ray cluster at {address} has another version of Ray or Python ({error}); install the same here and there"
@@ -425,13 +430,4 @@ def _refusal(address: str, said: str, noise: str) -> ConfigError:
         message = _(
             "no Ray cluster could be started on this machine ({error}); see why with: ray start --head"
         )
-    else:
-        return _no_cluster(address, said)
     return ConfigError(message.format(address=address, error=said))
-
-
-def _no_cluster(address: str, said: str) -> ConfigError:
-    message = _(
-        "no Ray cluster answers at {address} ({error}); start one with: ray start --head, or name another with --ray-address"
-    )
-    return ConfigError(message.format(address=address or _("this machine"), error=said))
