@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from endpoints import endpoint_at
-from eventabs.providers import CallCancelledError, Pacer, open_provider
+from eventabs.providers import Pacer, open_provider
 from eventabs.providers.openai.client import OpenAIProvider
 from eventabs.shared_records import Request, UserLog
+from eventabs.stop_request import StopRequested
 from openai_server import OpenAIServer, completion, script, status
 
 
@@ -42,7 +43,7 @@ async def test_no_request_is_sent_once_the_run_is_closing(openai_server: OpenAIS
     closing = asyncio.Event()
     async with open_provider(endpoint(openai_server.base_url), Pacer(closing=closing)) as complete:
         closing.set()
-        with pytest.raises(CallCancelledError):
+        with pytest.raises(StopRequested):
             await complete(request(), lambda _cause, _wait: None, lambda _characters: None)
     assert openai_server.requests == []
 

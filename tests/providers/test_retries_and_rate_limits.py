@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from eventabs.errors_and_exit_codes import EndpointError, FatalEndpointError, RateLimitedError, TransientError
-from eventabs.providers.retries_and_rate_limits import CallCancelledError, Pacer
+from eventabs.providers.retries_and_rate_limits import Pacer
 from eventabs.shared_records import Reply, Request
+from eventabs.stop_request import StopRequested
 
 # retry
 
@@ -171,14 +172,14 @@ async def test_who_sleeps_is_called_off_when_the_run_is_closing() -> None:
     sleeping = asyncio.create_task(Pacer(closing=closing).sleep(3600))
     await asyncio.sleep(0)
     closing.set()
-    with pytest.raises(CallCancelledError):
+    with pytest.raises(StopRequested):
         await sleeping
 
 
 async def test_nothing_leaves_once_the_run_is_closing() -> None:
     closing, provider = asyncio.Event(), Held()
     closing.set()
-    with pytest.raises(CallCancelledError):
+    with pytest.raises(StopRequested):
         await sent(provider, closing)
     assert not provider.asked.is_set()
 
@@ -198,5 +199,5 @@ async def test_what_fails_while_the_run_is_closing_would_have_to_leave_again_and
     await provider.asked.wait()
     closing.set()
     provider.let_go.set()
-    with pytest.raises(CallCancelledError):
+    with pytest.raises(StopRequested):
         await asking

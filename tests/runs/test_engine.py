@@ -17,11 +17,12 @@ from eventabs.errors_and_exit_codes import (
     StorageError,
     TransientError,
 )
-from eventabs.providers.retries_and_rate_limits import CallCancelledError, OnRetry
+from eventabs.providers.retries_and_rate_limits import OnRetry
 from eventabs.replies.reader import Reading
 from eventabs.runs.observer import BatchDone, Retrying, Stopping
 from eventabs.runs.progress_and_stop_conditions import MAX_FAILURES
 from eventabs.shared_records import Reply, Request, Usage
+from eventabs.stop_request import StopRequested
 from eventabs.store.ledger import Ledger
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log
@@ -289,7 +290,7 @@ async def test_calls_that_only_wait_are_called_off_at_a_stop_and_held_against_no
             if "u00" in request.messages[1]["content"]:
                 return await gate(request, on_retry)
             await desk.closing.wait()
-            raise CallCancelledError
+            raise StopRequested
 
         desk.endpoint.answering = wait_or_answer
         engine = desk.engine(workers=3)

@@ -38,7 +38,6 @@ from .openai.endpoint_and_wire import (
 )
 from .ray import Cluster as Cluster, connected as connected
 from .retries_and_rate_limits import (
-    CallCancelledError as CallCancelledError,
     Complete as Complete,
     Pacer as Pacer,
     Provider as Provider,

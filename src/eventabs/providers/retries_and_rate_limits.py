@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from eventabs.errors_and_exit_codes import RateLimitedError, TransientError
 from eventabs.shared_records import OnContent, Reply, Request
+from eventabs.stop_request import StopRequested
 
 if TYPE_CHECKING:
     import tenacity
@@ -37,10 +38,6 @@ class Provider(Protocol):
     async def aclose(self) -> None:
         """Close connections and the like."""
         ...
-
-
-class CallCancelledError(Exception):
-    """The run was closing while this request was not on the wire."""
 
 
 @dataclass(eq=False)
@@ -87,14 +84,14 @@ class Pacer:
             self._tokens.take(tokens, now)
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep. Raises CallCancelledError as soon as the run is closing."""
+        """Sleep. Raises StopRequested as soon as the run is closing."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.closing.wait(), seconds)
         self._check()
 
     def _check(self) -> None:
         if self.closing.is_set():
-            raise CallCancelledError
+            raise StopRequested
 
     def cool_down(self, seconds: float) -> None:
         """Hold every admission for `seconds` from now; then admit one by one, doubling the rate."""
@@ -117,17 +114,21 @@ class Pacer:
             raise
 
     async def complete(self, send: Send, request: Request, on_retry: OnRetry) -> Reply:
-        """Complete a request. Raises the last TransientError when no try is left, and every other error, and CallCancelledError, at once.
+        """Complete a request. Raises the last TransientError when no try is left, and every other error, and StopRequested, at once.
 
         Waits grow exponentially (1 s, 2 s, 4 s ... 60 s) with `jitter` (of 0 to 1) from half to the whole, but are
         never shorter than the server asks for. A rate limit cools down all calls.
         """
 
         def choose_wait(state: "tenacity.RetryCallState") -> float:
-            error = _error(state)
-            wait = max(growing(state) * (1 + self.jitter()) / 2, error.wait_seconds or 0.0)
+            outcome = cast("tenacity.Future", state.outcome)  # there is one after every try
+            error = cast("TransientError", outcome.exception())  # nothing else is tried again
+            asked, is_last = error.wait_seconds or 0.0, state.attempt_number >= self.tries
+            wait = max(growing(state) * (1 + self.jitter()) / 2, asked)
             if isinstance(error, RateLimitedError):  # after the last try only as long as the server says
-                self.cool_down(wait if state.attempt_number < self.tries else error.wait_seconds or 0.0)
+                self.cool_down(asked if is_last else wait)
+            if not is_last:
+                on_retry(error, wait)
             return wait
 
         try:
@@ -149,15 +150,9 @@ class Pacer:
             wait=choose_wait,
             retry=tenacity.retry_if_exception_type(TransientError),
             sleep=self.sleep,
-            before_sleep=lambda state: on_retry(_error(state), state.upcoming_sleep),
             reraise=True,
         )
         return await retrying(try_again)
-
-
-def _error(state: "tenacity.RetryCallState") -> TransientError:
-    outcome = cast("tenacity.Future", state.outcome)  # there is one after every try
-    return cast("TransientError", outcome.exception())  # nothing else is tried again
 
 
 class _Meter:
@@ -191,7 +186,7 @@ class _Meter:
 
 @asynccontextmanager
 async def open_provider(provider: Provider, pace: Pacer) -> AsyncIterator[Complete]:
-    """Open a provider; yield what completes a request at a pace. It raises CallCancelledError or the subclasses of EndpointError."""
+    """Open a provider; yield what completes a request at a pace. It raises StopRequested or the subclasses of EndpointError."""
     async with aclosing(provider):
         yield lambda request, on_retry, on_content: pace.complete(
             lambda sent: provider.complete(sent, on_content), request, on_retry

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from eventabs.errors_and_exit_codes import EndpointError, LimitReachedError, NoContentError, UnavailableError
-from eventabs.providers import CallCancelledError, Complete
+from eventabs.providers import Complete
 from eventabs.runs.built_from_settings import WAIT_SECONDS, opened_provider, require_connection
 from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
 from eventabs.runs.progress_and_stop_conditions import ConcurrencyLimit, FailureLimit, snapshot
 from eventabs.runs.schedule_and_settlement import LONG_REPLY, Session
 from eventabs.shared_records import Batch, PlannedPart, Reply, Request, RunStatus
+from eventabs.stop_request import StopRequested
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
 _MANY = 32  # calls at a time, whose batches are chosen before much is learnt anyway
@@ -22,7 +23,7 @@ _MANY = 32  # calls at a time, whose batches are chosen before much is learnt an
 class Engine:
     """Sends what the scheduler has. A call is written before it is sent, its reply before it is read.
 
-    When the session is `closing`, `complete` raises CallCancelledError for what has not been sent.
+    When the session is `closing`, `complete` raises StopRequested for what has not been sent.
     """
 
     session: Session
@@ -113,11 +114,11 @@ class Engine:
         return None
 
     async def _enter_wire(self) -> None:
-        """Wait until a call that is opened may be sent. Raises CallCancelledError where the run ends before."""
+        """Wait until a call that is opened may be sent. Raises StopRequested where the run ends before."""
         async with self._entering:
             while self._tracker.in_flight >= self.concurrency.now:
                 if self.stopped or self._error is not None:
-                    raise CallCancelledError
+                    raise StopRequested
                 self.changed.clear()
                 await self.changed.wait()
 
@@ -132,7 +133,7 @@ class Engine:
                 await self._enter_wire()
                 place.enter("in_flight")
                 reply = await self._ask(call.id, request, place)
-            except CallCancelledError:
+            except StopRequested:
                 return
             except EndpointError as error:
                 self.concurrency.trouble(error)
