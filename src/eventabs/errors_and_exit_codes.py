@@ -4,7 +4,7 @@ import errno
 import re
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from eventabs.interface_language import gettext as _
 
@@ -82,10 +82,6 @@ class EndpointError(StoppedError):
     status: int | None = None  # of HTTP; None without one
     wait_seconds: float | None = None  # the endpoint's demand
     parameters: frozenset[str] = frozenset()  # of the request, those that the endpoint refuses
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Come back from another process as it was, whatever the class is made with."""
-        return type(self).__new__, (type(self), *self.args), vars(self)
 
 
 class FatalEndpointError(EndpointError):

@@ -341,7 +341,7 @@ def test_where_no_machine_is_there_ray_s_autoscaler_adds_one_and_keeps_it(tmp_pa
         errors.NoContentError("silent"),
         errors.ContextTooLongError("long", status=400),
         errors.RejectedRequestError("refused", status=400, parameters=frozenset({"seed"})),
-        UnreachableError("no such host", "dns", through_proxy=True),
+        UnreachableError("no such host", reason="dns", through_proxy=True),
     ],
     ids=lambda error: type(error).__name__,
 )

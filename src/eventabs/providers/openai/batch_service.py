@@ -17,10 +17,10 @@ import orjson
 
 from eventabs.errors_and_exit_codes import EndpointError, TransientError
 from eventabs.interface_language import gettext as _
-from eventabs.providers.openai import endpoint_and_wire as wire
+from eventabs.providers.openai import endpoint_and_wire as wire, endpoint_errors as errors
 from eventabs.providers.openai.client import Channel, checked, parse_address, raw_chunks
 from eventabs.providers.openai.endpoint_and_wire import BatchProfile, Endpoint, ReplyAssembler, Tier
-from eventabs.providers.openai.endpoint_errors import ErrorContext, find_error, make_error, make_status_error
+from eventabs.providers.openai.endpoint_errors import ErrorContext, ErrorPayload
 from eventabs.shared_records import Message, Reply, Request
 
 GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
@@ -59,7 +59,7 @@ class BatchService(Channel):
     @staticmethod
     def refusal(body: bytes, context: ErrorContext) -> EndpointError:
         """Return the error that an answer without success is."""
-        error, found = make_status_error(body, context), find_error(wire.parse_json(body))
+        error, found = errors.make_status_error(body, context), errors.find_error(wire.parse_json(body))
         if found is not None and _QUEUE_CODES & set(found.codes):
             return QueueFullError(str(error), status=error.status)
         if error.status in GONE:
@@ -137,8 +137,9 @@ class BatchService(Channel):
         if not isinstance(document, dict):
             message = _("{host} did not answer with JSON to a question about batches; check llm.base_url")
             raise TransientError(message.format(host=self.host))
-        if not document.get("id") and document.get("object") != "list" and (error := find_error(document)):
-            raise make_error(error, context)
+        is_described = document.get("id") or document.get("object") == "list"
+        if not is_described and (error := errors.find_error(document)):
+            raise errors.make_error(error, context)
         return document
 
     def _id_of(self, document: Mapping[str, Any]) -> str:
@@ -157,8 +158,8 @@ class BatchService(Channel):
         if isinstance(found, dict):
             found = found.get("data") or [found]
         found = found if isinstance(found, list | tuple) else [found]
-        errors = [each if isinstance(each, dict) else {"message": each} for each in found]
-        texts = [str(each.get("message") or each.get("code") or "") for each in errors]
+        faults = [each if isinstance(each, dict) else {"message": each} for each in found]
+        texts = [str(each.get("message") or each.get("code") or "") for each in faults]
         return RemoteJob(
             id=self._id_of(document),
             status=self._profile.statuses.get(status, _SPELLINGS.get(status, status)),
@@ -167,7 +168,7 @@ class BatchService(Channel):
             total=wire.count_in(job, "request_counts", "total"),
             done=sum(wire.count_in(job, "request_counts", name) for name in ("completed", "failed")),
             error="; ".join(wire.redacted_line(text, self.address.secrets) for text in texts),
-            queue_was_full=any(str(each.get("code")).lower() in _QUEUE_CODES for each in errors),
+            queue_was_full=any(str(each.get("code")).lower() in _QUEUE_CODES for each in faults),
         )
 
 
@@ -228,7 +229,11 @@ class ReplyLines:
             body = error if isinstance(error.get("error"), dict) else {"error": error}
         elif isinstance(error, str) and error:
             body = {"error": {"message": error}}
-        return document["custom_id"], self._error(body, status)
+        found = errors.find_error(body) or ErrorPayload()
+        if _NOT_REACHED & set(found.codes):
+            return document["custom_id"], None
+        context = ErrorContext(status, {}, 0.0, self._source, self._address.secrets, self._endpoint)
+        return document["custom_id"], errors.make_error(found, context)
 
     def _reply(self, body: Mapping[str, Any]) -> Reply | EndpointError:
         assembler = ReplyAssembler()
@@ -239,14 +244,3 @@ class ReplyLines:
             return checked(reply, self._address, self._source)
         except TransientError as error:
             return error
-
-    def _error(self, payload: object, status: int) -> EndpointError | None:
-        found = find_error(payload)
-        if found is not None and _NOT_REACHED & set(found.codes):
-            return None
-        if found is not None and found.cause(status) is not None:
-            context = ErrorContext(status, {}, 0.0, self._source, self._address.secrets, self._endpoint)
-            return make_error(found, context)
-        said = wire.redacted_line(found.message if found else "", self._address.secrets)
-        message = _("{host} has no answer to a request: {said}")
-        return TransientError(message.format(host=self._source, said=said or _("no reason given")))

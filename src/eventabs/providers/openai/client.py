@@ -264,13 +264,12 @@ def translate_error(error: Exception, address: EndpointAddress) -> EndpointError
 UnreachableReason = Literal["dns", "refused", "timeout", "broken", "untrusted", "no_tls"]
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class UnreachableError(EndpointError):
     """No connection to the endpoint, or to the proxy before it."""
 
-    def __init__(self, message: str, reason: UnreachableReason, *, through_proxy: bool) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.through_proxy = through_proxy
+    reason: UnreachableReason = "broken"
+    through_proxy: bool = False
 
 
 async def find_route(endpoint: Endpoint) -> tuple[str, str, str]:
@@ -282,23 +281,21 @@ async def find_route(endpoint: Endpoint) -> tuple[str, str, str]:
         async with asyncio.timeout(endpoint.connect_timeout):
             ip, tls = await _connect(target, context, endpoint.connect_timeout)
     except OSError as error:
-        reason: UnreachableReason
-        match error:
-            case socket.gaierror():
-                reason, template = "dns", _("the name {host} cannot be looked up: {said}")
-            case ConnectionRefusedError():
-                reason, template = "refused", _("{host} refuses the connection")
-            case ssl.SSLCertVerificationError():
-                reason, template = "untrusted", _("{host} shows a certificate that is not trusted: {said}")
-            case ssl.SSLError():
-                reason, template = "no_tls", _("{host} does not answer with TLS: {said}")
-            case TimeoutError():
-                reason, template = "timeout", _("{host} does not answer")
-            case _other:
-                reason, template = "broken", _("no connection to {host}: {said}")
+        kinds: dict[type[OSError], tuple[UnreachableReason, str]] = {
+            socket.gaierror: ("dns", _("the name {host} cannot be looked up: {said}")),
+            ConnectionRefusedError: ("refused", _("{host} refuses the connection")),
+            ssl.SSLCertVerificationError: (
+                "untrusted",
+                _("{host} shows a certificate that is not trusted: {said}"),
+            ),
+            ssl.SSLError: ("no_tls", _("{host} does not answer with TLS: {said}")),
+            TimeoutError: ("timeout", _("{host} does not answer")),
+            OSError: ("broken", _("no connection to {host}: {said}")),
+        }
+        reason, template = next(told for kind, told in kinds.items() if isinstance(error, kind))
         text = getattr(error, "verify_message", "") or error.strerror or type(error).__name__
         message = template.format(host=target.netloc.decode("ascii"), said=wire.redacted_line(str(text), ()))
-        raise UnreachableError(message, reason, through_proxy=proxy is not None) from None
+        raise UnreachableError(message, reason=reason, through_proxy=proxy is not None) from None
     return (ip, target.netloc.decode("ascii"), "") if proxy else (ip, "", tls)
 
 
