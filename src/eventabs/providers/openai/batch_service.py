@@ -18,7 +18,7 @@ import orjson
 from eventabs.errors_and_exit_codes import EndpointError, TransientError
 from eventabs.interface_language import gettext as _
 from eventabs.providers.openai import endpoint_and_wire as wire, endpoint_errors as errors
-from eventabs.providers.openai.client import Channel, checked, parse_address, raw_chunks
+from eventabs.providers.openai.client import Channel, checked, parse_address
 from eventabs.providers.openai.endpoint_and_wire import BatchProfile, Endpoint, ReplyAssembler, Tier
 from eventabs.providers.openai.endpoint_errors import ErrorContext, ErrorPayload
 from eventabs.shared_records import Message, Reply, Request
@@ -53,7 +53,6 @@ class BatchService(Channel):
     def __init__(self, endpoint: Endpoint, profile: BatchProfile) -> None:
         super().__init__(endpoint)
         self._profile = profile
-        self._url = self.address.beside
         self.host = self.address.host
 
     @staticmethod
@@ -74,7 +73,7 @@ class BatchService(Channel):
             fields["file_name"] = name
         with path.open("rb") as file:
             form: dict[str, Any] = {"data": fields, "files": {"file": (name, file, "application/jsonl")}}
-            sent = self.send("POST", self._url(self._profile.upload_path), **form)
+            sent = self.send("POST", self.address.beside(self._profile.upload_path), **form)
             return self._id_of(await self._read_document(sent))
 
     async def create_job(self, file_id: str, metadata: Mapping[str, str]) -> RemoteJob:
@@ -90,7 +89,7 @@ class BatchService(Channel):
         """Look through the account's jobs for the one made from a file, or with that metadata."""
         after: dict[str, str] = {}
         for _page in range(200):  # the newest first
-            url = self._url("/batches").copy_merge_params({"limit": str(100), **after})
+            url = self.address.beside("/batches").copy_merge_params({"limit": str(100), **after})
             document = await self._read_document(self.send("GET", url))
             jobs = [_inner(entry) for entry in document.get("data") or () if isinstance(entry, dict)]
             for job in jobs:
@@ -119,14 +118,14 @@ class BatchService(Channel):
     async def download(self, file_id: str, to: FileIO) -> None:
         """Write the content of a file into one that is open here, in place of what it holds."""
         to.truncate(0)
-        sending = self.send("GET", self._url(f"/files/{file_id}/content"))
-        async with self.answer(sending) as (response, _context, _timeout):
-            async for chunk in raw_chunks(response):
+        sending = self.send("GET", self.address.beside(f"/files/{file_id}/content"))
+        async with self.answer(sending) as (chunks, _context, _timeout):
+            async for chunk in chunks:
                 to.write(chunk)
 
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         data = b"" if body is None else orjson.dumps(body)
-        return await self._read_document(self.send(method, self._url(path), data))
+        return await self._read_document(self.send(method, self.address.beside(path), data))
 
     async def _read_document(self, sending: Awaitable[httpx.Response]) -> dict[str, Any]:
         """Send, and read the JSON of the answer. Raises QueueFullError, and errors by status and code."""

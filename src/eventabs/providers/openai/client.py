@@ -178,7 +178,7 @@ class Channel:
         )
 
     async def send(self, method: str, url: httpx.URL, body: bytes = b"", **form: Any) -> httpx.Response:  # noqa: ANN401  of httpx.Request
-        """Send a body, or a form with a file, which is read while it is sent; return the head of the answer. The caller reads its `raw_chunks` and closes it."""
+        """Send a body, or a form with a file, which is read while it is sent; return the head of the answer. The caller reads the rest and closes it."""
         headers = self._headers
         if form:  # httpx says its type, with what parts it
             headers = httpx.Headers({key: value for key, value in headers.items() if key != "content-type"})
@@ -192,8 +192,8 @@ class Channel:
     @asynccontextmanager
     async def answer(
         self, sending: Awaitable[httpx.Response], idle_timeout: float = math.inf
-    ) -> AsyncIterator[tuple[httpx.Response, ErrorContext, asyncio.Timeout]]:
-        """Send; yield an answer whose status is 2xx, what an error in it needs, and when it ends, at first after `idle_timeout`.
+    ) -> AsyncIterator[tuple[httpx.AsyncByteStream, ErrorContext, asyncio.Timeout]]:
+        """Send; yield the bytes of an answer whose status is 2xx, what an error in it needs, and when it ends, at first after `idle_timeout`.
 
         What breaks that or its reading, or takes too long, becomes an EndpointError.
         """
@@ -203,9 +203,10 @@ class Channel:
             async with asyncio.timeout(seconds) as timeout, aclosing(await sending) as response:
                 status, headers, now = response.status_code, response.headers, self._wall_clock()
                 context = ErrorContext(status, headers, now, host, secrets, self.endpoint)
+                chunks = cast("httpx.AsyncByteStream", response.stream)  # as the network brings them
                 if not response.is_success:
-                    raise self.refusal(await read_error_body(response), context)
-                yield response, context, timeout
+                    raise self.refusal(await read_error_body(chunks, headers), context)
+                yield chunks, context, timeout
         except TimeoutError:
             message = _(
                 "{host} took the call and sent no content within {seconds:g} s;"
@@ -217,9 +218,9 @@ class Channel:
 
     async def read(self, sending: Awaitable[httpx.Response], *, limit: int) -> tuple[bytes, ErrorContext]:
         """Send, and read a whole document of `limit` characters; return it with what an error in it needs."""
-        async with self.answer(sending) as (response, context, _timeout):
-            reader = PayloadReader(response.headers, limit=limit)
-            async for chunk in raw_chunks(response):
+        async with self.answer(sending) as (chunks, context, _timeout):
+            reader = PayloadReader(context.headers, limit=limit)
+            async for chunk in chunks:
                 reader.feed(chunk)
         return b"".join(reader.finish()) or reader.head, context
 
@@ -237,11 +238,6 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     except OSError as error:
         message = _("llm.ca_file {path} cannot be used: {error}; name a PEM file of certificates")
         raise ConfigError(message.format(path=ca_file, error=error)) from None
-
-
-def raw_chunks(response: httpx.Response) -> httpx.AsyncByteStream:
-    """Return the bytes of an answer, as the network brings them."""
-    return cast("httpx.AsyncByteStream", response.stream)
 
 
 def translate_error(error: Exception, address: EndpointAddress) -> EndpointError:
@@ -321,8 +317,7 @@ async def _connect(url: httpx.URL, context: ssl.SSLContext | None, seconds: floa
 
 
 _DONE = b"[DONE]"
-_ERROR_BYTES = 65_536  # of the body of an error; the rest is not read
-_ERROR_SECONDS = 10.0
+_ERROR_SECONDS = 10.0  # for the body of an error
 
 
 class OpenAIProvider(Channel):
@@ -356,28 +351,16 @@ class OpenAIProvider(Channel):
                 self.on_refused(self.dropped)
 
     async def _call(self, body: dict[str, Any], on_content: OnContent) -> Reply:
-        clock = asyncio.get_running_loop().time
-        started, assembler = clock(), ReplyAssembler()
-        try:
-            await self._exchange(body, assembler, on_content)
-        except EndpointError as error:
-            if not assembler.characters:
-                raise
-            if isinstance(error, ModeratedError):
-                assembler.finish_reason = assembler.finish_reason or "content_filter"
-        reply = assembler.build(seconds=clock() - started, tier=self.endpoint.tier.name)
-        return checked(reply, self.address, self.address.host)
-
-    async def _exchange(self, body: dict[str, Any], assembler: ReplyAssembler, on_content: OnContent) -> None:
-        """Send the body and read the answer into the assembler, under the limits of time and size."""
-        limits, now = self.endpoint.llm, asyncio.get_running_loop().time
+        """Send the body and read the answer as far as it comes, under the limits of time and size."""
+        limits, now, assembler = self.endpoint.llm, asyncio.get_running_loop().time, ReplyAssembler()
         idle_timeout = limits.idle_timeout if body.get("stream") else limits.call_timeout
-        last = now() + limits.call_timeout
+        started = now()
+        last = started + limits.call_timeout
         sending = self.send("POST", self.address.url, orjson.dumps(body))
         try:
-            async with self.answer(sending, idle_timeout) as (response, context, timeout):
-                reader = PayloadReader(response.headers, limit=self.endpoint.reply_characters)
-                async for chunk in raw_chunks(response):
+            async with self.answer(sending, idle_timeout) as (chunks, context, timeout):
+                reader = PayloadReader(context.headers, limit=self.endpoint.reply_characters)
+                async for chunk in chunks:
                     payloads = reader.feed(chunk)
                     assembler.is_streamed = not reader.is_document
                     has_content = self._add(payloads, assembler, context)
@@ -388,16 +371,20 @@ class OpenAIProvider(Channel):
                     if payloads and payloads[-1] == _DONE:
                         timeout.reschedule(min(last, now() + 1.0))
                 self._add(reader.finish(), assembler, context)
-        except NoContentError:
-            if assembler.finish_reason:
-                return
-            raise
-        if reader.is_document:
-            assembler.end()
-        if not assembler.is_recognized:
-            text = wire.redacted_line(reader.head.decode("utf-8", "replace"), self.address.secrets)
-            message = _("{host} did not answer with a chat completion: {said}; check llm.base_url")
-            raise TransientError(message.format(host=self.address.host, said=text or _("nothing")))
+            if reader.is_document:
+                assembler.end()
+            if not assembler.is_recognized:
+                text = wire.redacted_line(reader.head.decode("utf-8", "replace"), self.address.secrets)
+                message = _("{host} did not answer with a chat completion: {said}; check llm.base_url")
+                raise TransientError(message.format(host=self.address.host, said=text or _("nothing")))
+        except EndpointError as error:
+            is_whole = isinstance(error, NoContentError) and assembler.finish_reason
+            if not (assembler.characters or is_whole):
+                raise
+            if isinstance(error, ModeratedError):
+                assembler.finish_reason = assembler.finish_reason or "content_filter"
+        reply = assembler.build(seconds=now() - started, tier=self.endpoint.tier.name)
+        return checked(reply, self.address, self.address.host)
 
     def _add(self, payloads: list[bytes], assembler: ReplyAssembler, context: ErrorContext) -> bool:
         """Add the payloads to the assembler; return whether they had content."""
@@ -425,12 +412,12 @@ def checked(reply: Reply, address: EndpointAddress, source: str) -> Reply:
     return replace(reply, text=text, reasoning=reasoning)
 
 
-async def read_error_body(response: httpx.Response) -> bytes:
+async def read_error_body(chunks: httpx.AsyncByteStream, headers: httpx.Headers) -> bytes:
     """Read the body of an error as far as it comes: the status counts even if the body breaks."""
-    reader, payloads = PayloadReader(response.headers, limit=_ERROR_BYTES), list[bytes]()
+    reader, payloads = PayloadReader(headers, limit=65_536), list[bytes]()  # the rest is not read
     with suppress(*WIRE_ERRORS, TimeoutError):
         async with asyncio.timeout(_ERROR_SECONDS):
-            async for chunk in raw_chunks(response):
+            async for chunk in chunks:
                 payloads += reader.feed(chunk)
         payloads += reader.finish()
     return next((data for data in payloads if data.startswith(b"{")), reader.head)
