@@ -33,11 +33,9 @@ class Provider(Protocol):
 
     async def complete(self, request: Request, on_content: OnContent | None = None, /) -> Reply:
         """Complete a request. Raises the subclasses of EndpointError, nothing else."""
-        ...
 
     async def aclose(self) -> None:
         """Close connections and the like."""
-        ...
 
 
 @dataclass(eq=False)

@@ -44,7 +44,6 @@ async def list_models(endpoint: Endpoint) -> dict[str, int | None]:
 
 
 Support = Literal["yes", "ignored", "no", "unknown"]
-LimitName = Literal["max_tokens", "max_completion_tokens"]
 
 _GREETING = "Answer with one word: ready"
 _GREETING_TOKENS = 512  # enough for a model that thinks a little first
@@ -85,14 +84,23 @@ class Prober:
         stream = self._endpoint.llm.stream if stream is None else stream
         return await self._send(_GREETING, _GREETING_TOKENS, stream=stream)
 
-    async def probe_output_limit(self) -> tuple[LimitName, Support, int]:
+    async def probe_output_limit(self) -> tuple[str, Support, int]:
         """Ask for more than COUNTING_TOKENS, by the other parameter where the first is ignored; return it, whether it works, and how many tokens came."""
-        first = await self._count(self.dropped)
-        if first[:2] == ("max_tokens", "ignored"):
-            second = await self._count(self.dropped | {"max_tokens"})
-            if second[1] == "yes":
-                return second
-        return first
+        found: list[tuple[str, Support, int]] = []
+        for omitted in (frozenset[str](), frozenset({"max_tokens"})):
+            support: Support = "unknown"
+            tokens = 0
+            with suppress(RejectedRequestError):  # some models that think refuse so small a limit
+                reply = await self._send(_COUNTING, COUNTING_TOKENS, omit=self.dropped | omitted)
+                # a token has eight characters at most
+                tokens = reply.usage.completion_tokens or len(reply.text) // 8
+                unlimited = tokens - reply.usage.reasoning_tokens > COUNTING_TOKENS * 2  # some slack
+                support = "ignored" if unlimited else "yes" if reply.finish_reason == "length" else "unknown"
+            name = "max_completion_tokens" if "max_tokens" in omitted | self.dropped else "max_tokens"
+            found.append((name, support, tokens))
+            if found[0][:2] != ("max_tokens", "ignored"):
+                break
+        return found[-1] if found[-1][1] == "yes" else found[0]
 
     async def probe(self, field: GrammarField = "") -> Support:
         """Ask under a grammar, in this field, that allows one odd answer; without a field, under a json_schema with a key that only it names."""
@@ -106,18 +114,6 @@ class Prober:
         if wanted in reply.text:
             return "yes"
         return "ignored" if reply.finish_reason == "stop" else "unknown"
-
-    async def _count(self, omit: frozenset[str]) -> tuple[LimitName, Support, int]:
-        reply = None
-        with suppress(RejectedRequestError):  # some models that think refuse so small a limit
-            reply = await self._send(_COUNTING, COUNTING_TOKENS, omit=omit)
-        name: LimitName = "max_completion_tokens" if "max_tokens" in omit | self.dropped else "max_tokens"
-        if reply is None:
-            return name, "unknown", 0
-        tokens = reply.usage.completion_tokens or len(reply.text) // 8  # characters of a token, at most
-        unlimited = tokens - reply.usage.reasoning_tokens > COUNTING_TOKENS * 2  # some slack
-        support: Support = "ignored" if unlimited else "yes" if reply.finish_reason == "length" else "unknown"
-        return name, support, tokens
 
     async def _send(self, text: str, max_tokens: int, **changes: Any) -> Reply:  # noqa: ANN401  of Endpoint
         return await self.ask(Request(({"role": "user", "content": text},), {}, 0, max_tokens), **changes)

@@ -220,7 +220,14 @@ class ReplyLines:
         with suppress(TypeError, ValueError, OverflowError):
             status = int(response.get("status_code", 0))
         if isinstance(body, dict) and body.get("choices") and status < HTTPStatus.BAD_REQUEST:
-            return document["custom_id"], self._reply(body)
+            assembler = ReplyAssembler()
+            assembler.add(body)
+            assembler.end()
+            reply = replace(assembler.build(seconds=0.0), tier=self._tier)
+            try:
+                return document["custom_id"], checked(reply, self._address, self._source)
+            except TransientError as broken_off:
+                return document["custom_id"], broken_off
         if status < HTTPStatus.BAD_REQUEST:  # an error that says no status, or 0, or even 200
             status = HTTPStatus.OK
         # as the body of an HTTP answer has it; vLLM has that body, or a text, in its place
@@ -233,13 +240,3 @@ class ReplyLines:
             return document["custom_id"], None
         context = ErrorContext(status, {}, 0.0, self._source, self._address.secrets, self._endpoint)
         return document["custom_id"], errors.make_error(found, context)
-
-    def _reply(self, body: Mapping[str, Any]) -> Reply | EndpointError:
-        assembler = ReplyAssembler()
-        assembler.add(body)
-        assembler.end()
-        reply = replace(assembler.build(seconds=0.0), tier=self._tier)
-        try:
-            return checked(reply, self._address, self._source)
-        except TransientError as error:
-            return error
