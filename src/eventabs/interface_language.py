@@ -45,10 +45,8 @@ def requested(arguments: Sequence[str], environment: Mapping[str, str], *, confi
     named = asked_for if asked_for in (*LANGUAGES, "auto") else configured
     if named in LANGUAGES:
         return named
-    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        if value := environment.get(variable):
-            return "zh" if locale.normalize(value).startswith("zh") else "en"
-    return "en"
+    value = next(filter(None, map(environment.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    return "zh" if locale.normalize(value).startswith("zh") else "en"
 
 
 def flag_value(flag: str, arguments: Sequence[str]) -> str:

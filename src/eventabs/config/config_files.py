@@ -16,10 +16,8 @@ DEFAULT_CONFIG = Path("eventabs.toml")
 
 def find_config(named: Path | None, environment: Mapping[str, str]) -> Path | None:
     """Return the config file in force: --config, $EVENTABS_CONFIG, ./eventabs.toml, or None."""
-    if named is not None:
-        return named
-    if from_environment := environment.get("EVENTABS_CONFIG"):
-        return Path(from_environment)
+    if chosen := named or environment.get("EVENTABS_CONFIG"):
+        return Path(chosen)
     return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
 
 

@@ -223,14 +223,9 @@ class Preset(BaseModel, frozen=True, extra="forbid"):
         """Return the values of [llm] that the preset sets for a model."""
         known = self.known_model(model)
         price = known.price.model_dump(exclude={"source", "read", "flex", "batch"}) if known.price else {}
-        return {
-            "base_url": self.base_url,
-            "api_key_env": self.api_key_env,
-            "omit": self.omit if known.omit is None else known.omit,
-            "grammar_field": self.grammar_field,
-            "extra_body": self.extra_body if known.extra_body is None else known.extra_body,
-            "price": {**self.price_factors, **price},
-        }
+        told = self.model_dump(include={"base_url", "api_key_env", "omit", "grammar_field", "extra_body"})
+        told |= known.model_dump(include={"omit", "extra_body"}, exclude_none=True)
+        return {**told, "price": {**self.price_factors, **price}}
 
 
 def preset_names() -> tuple[str, ...]:
@@ -298,7 +293,10 @@ def grammar_parameter(grammar: str, field: GrammarField) -> dict[str, Any]:
 
 def build_body(request: Request, endpoint: Endpoint, dropped: Collection[str]) -> dict[str, Any]:
     """Build the JSON body of a request, without the dropped parameters."""
-    optional: dict[str, Any] = {
+    parameters: dict[str, Any] = {
+        "model": endpoint.llm.model,
+        "messages": list(request.messages),
+        "stream": endpoint.llm.stream,
         "temperature": endpoint.llm.temperature,
         "seed": endpoint.llm.seed,
         "response_format": request.response_format,
@@ -306,12 +304,7 @@ def build_body(request: Request, endpoint: Endpoint, dropped: Collection[str]) -
         "stream_options": {"include_usage": True} if endpoint.llm.stream else None,
         **grammar_parameter(request.grammar, endpoint.llm.grammar_field),
     }
-    body: dict[str, Any] = {
-        "model": endpoint.llm.model,
-        "messages": list(request.messages),
-        "stream": endpoint.llm.stream,
-    }
-    body |= {name: value for name, value in optional.items() if value is not None and name not in dropped}
+    body = {name: value for name, value in parameters.items() if value is not None and name not in dropped}
     if "max_tokens" in dropped or "max_completion_tokens" in endpoint.llm.extra_body:
         body.pop("max_tokens", None)
         body["max_completion_tokens"] = request.max_output_tokens
