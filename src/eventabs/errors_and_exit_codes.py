@@ -2,7 +2,6 @@
 
 import errno
 import re
-from collections.abc import Sequence
 from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import ClassVar, NamedTuple
 
@@ -33,24 +32,19 @@ class InputError(UsageError):
 
 
 class ConfigError(UsageError):
-    """A wrong setting, template, vocabulary or rules file."""
+    """A wrong setting, template, vocabulary or rules file; a SettingFault for each wrong setting."""
 
 
 class SettingFault(NamedTuple):
-    """What is wrong with the setting `key` (run.rpm), alone and as a line that says where it was set."""
+    """A line of a ConfigError: what is wrong with the setting `key` (run.rpm), alone and as a line that says where it was set."""
 
     key: str
     what: str
     line: str
     passed: bool  # by the caller, neither in a file nor in the environment
 
-
-class WrongSettingsError(ConfigError):
-    """Wrong settings, a line for each."""
-
-    def __init__(self, faults: Sequence[SettingFault]) -> None:
-        super().__init__(*(fault.line for fault in faults))
-        self.faults = faults
+    def __str__(self) -> str:
+        return self.line
 
 
 class RunDirectoryError(UsageError):
@@ -137,7 +131,7 @@ def toml_fault(error: ValueError) -> str:
     """Return what tomllib's error means, with line and column, in the language in force."""
     text, place = str(error), re.search(r"\(at line (\d+), column (\d+)\)$", str(error))
     no_quote = ("Unterminated", "Illegal character", "Found invalid character", 'Expected "')
-    meanings: Sequence[tuple[str | tuple[str, ...], str]] = (  # how messages begin, and what they mean
+    meanings: tuple[tuple[str | tuple[str, ...], str], ...] = (  # how messages begin, and what they mean
         ("Invalid value", _("this is no value; a text stands in quotes")),
         ("Expected '='", _("= is missing behind the key")),
         ("Expected ']", _("] is missing behind the name of the table")),

@@ -24,7 +24,7 @@ import eventabs
 # rooms load what is looked up in them
 from eventabs import __version__, config, providers, quality, runs, setting_choices as choice, store, views
 from eventabs.cli.help_and_usage_errors import Command, Group, explained
-from eventabs.errors_and_exit_codes import EventabsError, InputError, UsageError, WrongSettingsError
+from eventabs.errors_and_exit_codes import EventabsError, InputError, SettingFault, UsageError
 from eventabs.interface_language import LANGUAGES, active, gettext as _
 from eventabs.object_stores import public_address
 from eventabs.stop_request import INTERRUPTED, Stop, StopRequested, handle_signals
@@ -764,7 +764,7 @@ def review(
         views.render_next_step(stderr_console(), sheet)
 
 
-def main() -> None:  # noqa: C901  each error has its end
+def main() -> None:
     """Run the command line; without arguments, its help."""
     views.replace_streams()
     try:
@@ -780,16 +780,13 @@ def main() -> None:  # noqa: C901  each error has its end
     except TyperException as error:
         print_error(stderr_console(), explained(error))
         code = error.exit_code
-    except WrongSettingsError as error:
-        named = {".".join(where): flag for flag, where in SET_BY_FLAGS.items()}
-        for fault in error.faults:
-            line = fault.line
-            if fault.passed and fault.key in named:  # one in a flag names the flag
-                line = _("{flag}: {fault}").format(flag=flag_name(named[fault.key]), fault=fault.what)
-            print_error(stderr_console(), line)
-        code = error.exit_code
     except EventabsError as error:
-        for line in error.args:
+        named = {".".join(where): flag for flag, where in SET_BY_FLAGS.items()}
+        for fault in error.args:
+            line = str(fault)
+            # a setting in a flag is named by the flag
+            if isinstance(fault, SettingFault) and fault.passed and fault.key in named:
+                line = _("{flag}: {fault}").format(flag=flag_name(named[fault.key]), fault=fault.what)
             print_error(stderr_console(), line)
         if isinstance(error, InputError) and error.proposal:
             views.print_proposal(stderr_console(), error.proposal)

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 # these load DuckDB, presets and the reader when they are first looked up
 from eventabs import ingest, prompts, providers, replies
 from eventabs.config.config_files import read_toml
-from eventabs.errors_and_exit_codes import ConfigError, SettingFault, WrongSettingsError
+from eventabs.errors_and_exit_codes import ConfigError, SettingFault
 from eventabs.interface_language import Language, gettext as _
 from eventabs.object_stores import is_address
 from eventabs.setting_choices import AnswerForm, Compaction, Detail, Engine, RunMode
@@ -407,7 +407,7 @@ def load_settings(
 ) -> Settings:
     """Lay TOML, EVENTABS_* (not if `isolated`) and flags, nested as in the TOML, over their preset, `base` and the defaults.
 
-    Raises WrongSettingsError with all faults, each named by its key and where it was set.
+    Raises ConfigError with all faults, each named by its key and where it was set.
     """
     layers = _layers(config, flags, isolated=isolated)
     values = with_preset(reduce(overlay, layers.values(), {}), base)
@@ -415,8 +415,8 @@ def load_settings(
     try:
         return Settings(**values)
     except ValidationError as error:
-        faults = [_told(fault, layers) for fault in error.errors(include_url=False)]
-        raise WrongSettingsError(faults) from None
+        faults = (_told(fault, layers) for fault in error.errors(include_url=False))
+        raise ConfigError(*faults) from None
 
 
 def _names(table: Any) -> Iterator[str]:  # noqa: ANN401  any model of pydantic
