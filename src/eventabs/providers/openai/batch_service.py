@@ -4,7 +4,7 @@ https://platform.openai.com/docs/api-reference/batch, and what other services an
 idempotency key: whoever creates a job notes before what it creates, and after a doubt looks for it (`find_job`) instead of creating it again.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -73,8 +73,8 @@ class BatchService(Channel):
             fields["file_name"] = name
         with path.open("rb") as file:
             form: dict[str, Any] = {"data": fields, "files": {"file": (name, file, "application/jsonl")}}
-            sent = self.send("POST", self.address.beside(self._profile.upload_path), **form)
-            return self._id_of(await self._read_document(sent))
+            url = self.address.beside(self._profile.upload_path)
+            return self._id_of(await self._ask("POST", url, **form))
 
     async def create_job(self, file_id: str, metadata: Mapping[str, str]) -> RemoteJob:
         """Create a job from an uploaded file. After a TransientError it may exist or not."""
@@ -83,14 +83,14 @@ class BatchService(Channel):
             body["completion_window"] = self._profile.window
         if self._profile.takes_metadata:
             body["metadata"] = dict(metadata)
-        return self._job(await self._ask("POST", "/batches", body))
+        return self._job(await self._ask("POST", self.address.beside("/batches"), orjson.dumps(body)))
 
     async def find_job(self, file_id: str, metadata: Mapping[str, str]) -> RemoteJob | None:
         """Look through the account's jobs for the one made from a file, or with that metadata."""
         after: dict[str, str] = {}
         for _page in range(200):  # the newest first
             url = self.address.beside("/batches").copy_merge_params({"limit": str(100), **after})
-            document = await self._read_document(self.send("GET", url))
+            document = await self._ask("GET", url)
             jobs = [_inner(entry) for entry in document.get("data") or () if isinstance(entry, dict)]
             for job in jobs:
                 own = job.get("metadata")
@@ -105,12 +105,12 @@ class BatchService(Channel):
 
     async def retrieve(self, job_id: str) -> RemoteJob:
         """Return a job in its present state."""
-        return self._job(await self._ask("GET", f"/batches/{job_id}"))
+        return self._job(await self._ask("GET", self.address.beside(f"/batches/{job_id}")))
 
     async def cancel(self, job_id: str) -> None:
         """Ask for the end of a job; it is `cancelled` some minutes later, or has ended or ends otherwise meanwhile."""
         try:
-            await self._ask("POST", f"/batches/{job_id}/cancel")
+            await self._ask("POST", self.address.beside(f"/batches/{job_id}/cancel"))
         except EndpointError as error:
             if error.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT}:
                 raise
@@ -123,12 +123,9 @@ class BatchService(Channel):
             async for chunk in chunks:
                 to.write(chunk)
 
-    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        data = b"" if body is None else orjson.dumps(body)
-        return await self._read_document(self.send(method, self.address.beside(path), data))
-
-    async def _read_document(self, sending: Awaitable[httpx.Response]) -> dict[str, Any]:
+    async def _ask(self, method: str, url: httpx.URL, content: bytes = b"", **form: Any) -> dict[str, Any]:  # noqa: ANN401  of `send`
         """Send, and read the JSON of the answer. Raises QueueFullError, and errors by status and code."""
+        sending = self.send(method, url, content, **form)
         body, context = await self.read(sending, limit=3 * 1024 * 1024)  # no file
         document = wire.parse_json(body)
         if isinstance(document, list):  # Together lists jobs without a page around them
