@@ -45,7 +45,6 @@ from .retries_and_rate_limits import (
 )
 from .rules import (
     RulesProvider as RulesProvider,
-    Summaries as Summaries,
     load_rules as load_rules,
     rule_events as rule_events,
     shipped_rules as shipped_rules,

@@ -168,6 +168,87 @@ class RulesFile(TomlTable):
         return self
 
 
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400  # seconds
+_NAME_WIDTH = 40  # columns of one name in a summary
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The phrases of one language, here English. `max_width`: columns of a summary; `units`: days to seconds."""
+
+    max_width: int = 96
+    list_separator: str = ", "
+    clause_separator: str = ", "
+    theme_separator: str = "; "
+    word_separator: str = " "
+    names_of_many: str = "{names} (of {count})"
+    place_of_many: str = "{} etc."
+    times: str = "{}x"
+    total: str = ", {}"
+    units: tuple[str, str, str, str] = ("{} d", "{} h", "{} min", "{} s")
+
+    def action(self, verb: str, noun: str) -> str:
+        """Join a verb and its object; either may be missing."""
+        gap = " " if verb.isascii() else self.word_separator
+        return f"{verb}{gap}{noun}" if verb and noun else verb + noun
+
+    def duration(self, seconds: int) -> str:
+        """Format a duration in its two largest units; "" for none."""
+        days, rest = divmod(seconds, _DAY)
+        amounts = (days, rest // _HOUR, rest % _HOUR // _MINUTE, seconds if seconds < _MINUTE else 0)
+        parts = [unit.format(amount) for unit, amount in zip(self.units, amounts, strict=True) if amount > 0]
+        return self.word_separator.join(parts[:2])
+
+    def names(self, names: Sequence[str], *, most: int, room: int) -> str:
+        """Join the first names, `most` at most and as many as fit in `room` columns, with the count of all."""
+        if len(names) == 1:
+            return clip(names[0], max(room, _NAME_WIDTH))
+        joined = ""
+        for shown in range(min(most, len(names)), 0, -1):
+            joined = self.list_separator.join(clip(name, _NAME_WIDTH) for name in names[:shown])
+            if shown < len(names):
+                joined = self.names_of_many.format(names=joined, count=len(names))
+            if width(joined) <= room:
+                break
+        return joined
+
+
+def width(text: str) -> int:
+    """Count columns as a terminal does, nearly: a Chinese character takes two."""
+    return (len(text) + len(text.encode("utf-8", "surrogatepass"))) // 2
+
+
+def clip(name: str, max_width: int) -> str:
+    """Clip a name that is wider than `max_width` columns, with an ellipsis."""
+    if width(name) <= max_width:
+        return name
+    kept = name[:max_width]
+    while width(kept + "…") > max_width:
+        kept = kept[:-1]
+    return kept + "…"
+
+
+WORDING: dict[Language, Wording] = {
+    "zh": Wording(
+        max_width=88,
+        list_separator="、",
+        clause_separator="，",
+        theme_separator="；",
+        word_separator="",
+        names_of_many="{names}等{count}项",
+        place_of_many="{}等",
+        times="{}次",
+        total="共{}",
+        units=("{}天", "{}小时", "{}分钟", "{}秒"),
+    ),
+    "en": Wording(),
+}
+
+_Named = Callable[[Behavior], Sequence[str]]  # the names that a behavior deals with
+# a place or an app says what was done there; all else is done with something
+_STAYS = frozenset({"", "visit", "use"})
+_NOTHING_HANDLED = _STAYS | {"search"}
+_LEAD_ACTIONS = ("purchase", "cart", "favorite", "compare")  # the first ones say the most
 _JOINERS = "\u200c\u200d"  # they join emoji and letters of some scripts
 _PARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")  # between the words of orderPaid and order_paid
 _CACHED = 50_000  # words, behaviors and names: most exports repeat theirs
@@ -176,21 +257,24 @@ _CACHED = 50_000  # words, behaviors and names: most exports repeat theirs
 class Rules:
     """A rules file, ready to use in a language. `known`: the actions that mean something; `meaning`: the one that an export's own word means.
 
-    `classify` returns the kind of a behavior by action, item and place, `clean` a name as summaries show it, without marks and suffixes.
+    `classify` returns the kind of a behavior by action, item and place, `clean` a name as `summaries` show it, without marks and suffixes.
     """
 
     def __init__(self, file: RulesFile, language: Language) -> None:
-        self.language = language
         self.pause = _MINUTE * file.detail.session_minutes  # seconds that end an event
         self.kinds = {key: replace(kind, theme=kind.theme or kind.name) for key, kind in file.types.items()}
-        self.verbs = {action: verb.text for action, verb in file.verbs.items()}
-        self.separators = re.compile("|".join(map(re.escape, file.names.separators)) or "(?!)")
+        self._verbs = {action: verb.text for action, verb in file.verbs.items()}
+        self._separators = re.compile("|".join(map(re.escape, file.names.separators)) or "(?!)")
         self._file = file
         self._named = {"", THING, *file.verbs, *(action for rule in file.rules for action in rule.actions)}
         self.known = self._named | file.actions.keys()
         self.meaning = lru_cache(_CACHED)(self._meaning)
         self.classify = lru_cache(_CACHED)(self._classify)
         self.clean = lru_cache(_CACHED)(self._clean)
+        self._wording = WORDING[language]
+        self._item_names = lru_cache(_CACHED)(self._names_in)
+        self._duration = lru_cache(_CACHED)(self._wording.duration)
+        self._of_one = lru_cache(_CACHED)(self._summary_of_one)
 
     @cached_property
     def _meanings(self) -> dict[str, re.Pattern[str]]:
@@ -213,6 +297,113 @@ class Rules:
         for step in self._file.names.replace:
             cleaned = re.sub(step.pattern, step.replacement, cleaned)
         return cleaned.strip() or one_line
+
+    def summaries(self, all_behaviors: Sequence[Behavior]) -> Callable[[Sequence[Behavior]], str]:
+        """Return what writes the summary of some behaviors of a user."""
+
+        @cache
+        def known() -> list[str]:
+            """Return the names of things that the user dealt with; the longest, the most exact, come first."""
+            handled = {b[1:4]: b for b in all_behaviors if b[1] not in _NOTHING_HANDLED}
+            shown = {b[1:4] for b in map(_shortened, handled.values()) if b[1] not in _NOTHING_HANDLED}
+            names = {name for texts in shown for name in self._item_names(*texts)}
+            return sorted(names, key=lambda name: (-len(name), name))
+
+        def named(behavior: Behavior) -> Sequence[str]:
+            """Return the names that a behavior deals with; of a bare query, a known name in it, if any."""
+            names = self._item_names(*behavior[1:4])
+            if behavior.action == "search" and not behavior.in_own_words:
+                return tuple([next(filter(name.__contains__, known()), name) for name in names])
+            return names
+
+        return partial(self._summary, named)
+
+    def _summary(self, named: _Named, behaviors: Sequence[Behavior]) -> str:
+        """Summarize the heaviest theme: what, how often and how long; then other themes, as room allows."""
+        if len(behaviors) == 1:  # most events
+            one = _shortened(behaviors[0])
+            names = named(one) if one.action == "search" else None
+            seconds = one.duration or 0
+            return self._of_one(one[1:4], seconds // _MINUTE * _MINUTE or seconds, one.in_own_words, names)
+        themes = _themes(list(map(_shortened, behaviors)), self)
+        text = ""
+        for kind, theirs in themes:
+            clause = self._clause(kind, theirs, named, brief=len(themes) > 1)
+            joined = text + self._wording.theme_separator + clause if text else clause
+            if not text or width(joined) <= self._wording.max_width:
+                text = joined
+        return text.strip()
+
+    def _summary_of_one(
+        self, texts: tuple[str, str, str], seconds: int, in_own_words: bool, names: Sequence[str] | None
+    ) -> str:
+        one = Behavior(EPOCH, *texts, seconds, text=texts[1] if in_own_words else "")
+        named = self._item_names(*texts) if names is None else names
+        kind = self.classify(*texts) if one.action == "visit" else None  # only that has a phrase
+        return self._clause(kind, [one], lambda _one: named, brief=False).strip()
+
+    def _clause(
+        self, kind: EventKind | None, behaviors: Sequence[Behavior], named: _Named, *, brief: bool
+    ) -> str:
+        """Name things, how often with which action, how long, and where; of stays the places, apps or free text."""
+        wording, phrase, verb = self._wording, "{}", ""
+        actions = [behavior.action for behavior in behaviors]
+        are_stays = _STAYS.issuperset(actions)
+        about = with_items = behaviors
+        if actions.count(lead := actions[0]) < len(actions):
+            theirs = (each.action for each in behaviors if self.classify(*each[1:4]) is kind)
+            of_kind = {self.meaning(action): action for action in theirs}
+            lead = next((of_kind[action] for action in _LEAD_ACTIONS if action in of_kind), "")
+            about = [b for b in behaviors if b.action == lead] if lead else behaviors
+            # used apps count only where no item does
+            with_items = [behavior for behavior in about if behavior.action not in _STAYS] or about
+        names = _ranked((name, behavior) for behavior in with_items for name in named(behavior))
+        if not any(behavior.in_own_words for behavior in about):
+            if names and are_stays:
+                phrase = kind.phrase.text if kind and lead == "visit" else "{}"
+            else:
+                verb = self._verb(lead)
+        extent = self._extent(behaviors, actions, lead)
+        room = wording.max_width - width(wording.action(verb, phrase.replace("{}", "") + extent))
+        text = wording.names(names, most=2 if brief else 3, room=room)
+        text = wording.action(verb, text and phrase.replace("{}", text))
+        text = (text + extent).removeprefix(wording.clause_separator)
+        if brief or are_stays:
+            return text
+        # the site, app or shop with the most of what was done
+        sites = _ranked(
+            (self.clean(site), behavior)
+            for behavior in behaviors
+            if (site := behavior.item if behavior.action == "use" else behavior.item and behavior.place)
+        )
+        place = wording.place_of_many if len(sites) > 1 else "{}"
+        where = wording.clause_separator + place.format(sites[0]) if sites else ""
+        return text + where if width(text + where) <= wording.max_width else text
+
+    def _verb(self, action: str) -> str:
+        return self._verbs.get(action) or clip(self.clean(action), _NAME_WIDTH)
+
+    def _extent(self, behaviors: Sequence[Behavior], actions: Sequence[str], lead: str) -> str:
+        """Return how often, with which action beside the `lead`, and how long something was done, as a clause."""
+        wording = self._wording
+        if len(behaviors) == 1:
+            duration = self._duration(behaviors[0].duration or 0)
+            return f" {duration}" if duration else ""
+        duration = self._duration(seconds_covered([behavior.span for behavior in behaviors]))
+        if actions.count(actions[0]) == len(actions) or _STAYS.issuperset(actions):
+            counts = [wording.times.format(len(behaviors))]
+        else:
+            counts = [
+                wording.action(self._verb(action), wording.times.format(count))
+                for action, count in Counter(actions).most_common()
+                if count > 1 or action != lead
+            ]
+        total = wording.total.format(duration) if duration else ""
+        return wording.clause_separator + wording.names(counts, most=4, room=wording.max_width // 2) + total
+
+    def _names_in(self, action: str, item: str, place: str) -> Sequence[str]:
+        parts = self._separators.split(item) if action == "compare" else [item or place]
+        return tuple(name for part in parts if (name := self.clean(part)))
 
 
 def shipped_rules() -> str:
@@ -344,207 +535,6 @@ def _shortened(behavior: Behavior) -> Behavior:
         for text in (action, item, place)
     )
     return behavior._replace(action="" if action == THING else action, item=item, place=place)
-
-
-_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400  # seconds
-_NAME_WIDTH = 40  # columns of one name in a summary
-
-
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """The phrases of one language, here English. `max_width`: columns of a summary; `units`: days to seconds."""
-
-    max_width: int = 96
-    list_separator: str = ", "
-    clause_separator: str = ", "
-    theme_separator: str = "; "
-    word_separator: str = " "
-    names_of_many: str = "{names} (of {count})"
-    place_of_many: str = "{} etc."
-    times: str = "{}x"
-    total: str = ", {}"
-    units: tuple[str, str, str, str] = ("{} d", "{} h", "{} min", "{} s")
-
-    def action(self, verb: str, noun: str) -> str:
-        """Join a verb and its object; either may be missing."""
-        gap = " " if verb.isascii() else self.word_separator
-        return f"{verb}{gap}{noun}" if verb and noun else verb + noun
-
-    def duration(self, seconds: int) -> str:
-        """Format a duration in its two largest units; "" for none."""
-        days, rest = divmod(seconds, _DAY)
-        amounts = (days, rest // _HOUR, rest % _HOUR // _MINUTE, seconds if seconds < _MINUTE else 0)
-        parts = [unit.format(amount) for unit, amount in zip(self.units, amounts, strict=True) if amount > 0]
-        return self.word_separator.join(parts[:2])
-
-    def names(self, names: Sequence[str], *, most: int, room: int) -> str:
-        """Join the first names, `most` at most and as many as fit in `room` columns, with the count of all."""
-        if len(names) == 1:
-            return clip(names[0], max(room, _NAME_WIDTH))
-        joined = ""
-        for shown in range(min(most, len(names)), 0, -1):
-            joined = self.list_separator.join(clip(name, _NAME_WIDTH) for name in names[:shown])
-            if shown < len(names):
-                joined = self.names_of_many.format(names=joined, count=len(names))
-            if width(joined) <= room:
-                break
-        return joined
-
-
-def width(text: str) -> int:
-    """Count columns as a terminal does, nearly: a Chinese character takes two."""
-    return (len(text) + len(text.encode("utf-8", "surrogatepass"))) // 2
-
-
-def clip(name: str, max_width: int) -> str:
-    """Clip a name that is wider than `max_width` columns, with an ellipsis."""
-    if width(name) <= max_width:
-        return name
-    kept = name[:max_width]
-    while width(kept + "…") > max_width:
-        kept = kept[:-1]
-    return kept + "…"
-
-
-WORDING: dict[Language, Wording] = {
-    "zh": Wording(
-        max_width=88,
-        list_separator="、",
-        clause_separator="，",
-        theme_separator="；",
-        word_separator="",
-        names_of_many="{names}等{count}项",
-        place_of_many="{}等",
-        times="{}次",
-        total="共{}",
-        units=("{}天", "{}小时", "{}分钟", "{}秒"),
-    ),
-    "en": Wording(),
-}
-
-_Named = Callable[[Behavior], Sequence[str]]  # the names that a behavior deals with
-# a place or an app says what was done there; all else is done with something
-_STAYS = frozenset({"", "visit", "use"})
-_NOTHING_HANDLED = _STAYS | {"search"}
-_LEAD_ACTIONS = ("purchase", "cart", "favorite", "compare")  # the first ones say the most
-
-
-class Summaries:
-    """Writes the summaries of events. Called with a user's behaviors, it returns what writes the summary of some of them."""
-
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-        self._wording = WORDING[rules.language]
-        self._item_names = lru_cache(_CACHED)(self._names_in)
-        self._duration = lru_cache(_CACHED)(self._wording.duration)
-        self._of_one = lru_cache(_CACHED)(self._summary_of_one)
-
-    def __call__(self, all_behaviors: Sequence[Behavior]) -> Callable[[Sequence[Behavior]], str]:
-        """Return what writes the summary of some behaviors of a user."""
-
-        @cache
-        def known() -> list[str]:
-            """Return the names of things that the user dealt with; the longest, the most exact, come first."""
-            handled = {b[1:4]: b for b in all_behaviors if b[1] not in _NOTHING_HANDLED}
-            shown = {b[1:4] for b in map(_shortened, handled.values()) if b[1] not in _NOTHING_HANDLED}
-            names = {name for texts in shown for name in self._item_names(*texts)}
-            return sorted(names, key=lambda name: (-len(name), name))
-
-        def named(behavior: Behavior) -> Sequence[str]:
-            """Return the names that a behavior deals with; of a bare query, a known name in it, if any."""
-            names = self._item_names(*behavior[1:4])
-            if behavior.action == "search" and not behavior.in_own_words:
-                return tuple([next(filter(name.__contains__, known()), name) for name in names])
-            return names
-
-        return partial(self._summary, named)
-
-    def _summary(self, named: _Named, behaviors: Sequence[Behavior]) -> str:
-        """Summarize the heaviest theme: what, how often and how long; then other themes, as room allows."""
-        if len(behaviors) == 1:  # most events
-            one = _shortened(behaviors[0])
-            names = named(one) if one.action == "search" else None
-            seconds = one.duration or 0
-            return self._of_one(one[1:4], seconds // _MINUTE * _MINUTE or seconds, one.in_own_words, names)
-        themes = _themes(list(map(_shortened, behaviors)), self._rules)
-        text = ""
-        for kind, theirs in themes:
-            clause = self._clause(kind, theirs, named, brief=len(themes) > 1)
-            joined = text + self._wording.theme_separator + clause if text else clause
-            if not text or width(joined) <= self._wording.max_width:
-                text = joined
-        return text.strip()
-
-    def _summary_of_one(
-        self, texts: tuple[str, str, str], seconds: int, in_own_words: bool, names: Sequence[str] | None
-    ) -> str:
-        one = Behavior(EPOCH, *texts, seconds, text=texts[1] if in_own_words else "")
-        named = self._item_names(*texts) if names is None else names
-        kind = self._rules.classify(*texts) if one.action == "visit" else None  # only that has a phrase
-        return self._clause(kind, [one], lambda _one: named, brief=False).strip()
-
-    def _clause(
-        self, kind: EventKind | None, behaviors: Sequence[Behavior], named: _Named, *, brief: bool
-    ) -> str:
-        """Name things, how often with which action, how long, and where; of stays the places, apps or free text."""
-        wording, phrase, verb = self._wording, "{}", ""
-        actions = [behavior.action for behavior in behaviors]
-        are_stays = _STAYS.issuperset(actions)
-        about = with_items = behaviors
-        if actions.count(lead := actions[0]) < len(actions):
-            theirs = (each.action for each in behaviors if self._rules.classify(*each[1:4]) is kind)
-            of_kind = {self._rules.meaning(action): action for action in theirs}
-            lead = next((of_kind[action] for action in _LEAD_ACTIONS if action in of_kind), "")
-            about = [b for b in behaviors if b.action == lead] if lead else behaviors
-            # used apps count only where no item does
-            with_items = [behavior for behavior in about if behavior.action not in _STAYS] or about
-        names = _ranked((name, behavior) for behavior in with_items for name in named(behavior))
-        if not any(behavior.in_own_words for behavior in about):
-            if names and are_stays:
-                phrase = kind.phrase.text if kind and lead == "visit" else "{}"
-            else:
-                verb = self._verb(lead)
-        extent = self._extent(behaviors, actions, lead)
-        room = wording.max_width - width(wording.action(verb, phrase.replace("{}", "") + extent))
-        text = wording.names(names, most=2 if brief else 3, room=room)
-        text = wording.action(verb, text and phrase.replace("{}", text))
-        text = (text + extent).removeprefix(wording.clause_separator)
-        if brief or are_stays:
-            return text
-        # the site, app or shop with the most of what was done
-        sites = _ranked(
-            (self._rules.clean(site), behavior)
-            for behavior in behaviors
-            if (site := behavior.item if behavior.action == "use" else behavior.item and behavior.place)
-        )
-        place = wording.place_of_many if len(sites) > 1 else "{}"
-        where = wording.clause_separator + place.format(sites[0]) if sites else ""
-        return text + where if width(text + where) <= wording.max_width else text
-
-    def _verb(self, action: str) -> str:
-        return self._rules.verbs.get(action) or clip(self._rules.clean(action), _NAME_WIDTH)
-
-    def _extent(self, behaviors: Sequence[Behavior], actions: Sequence[str], lead: str) -> str:
-        """Return how often, with which action beside the `lead`, and how long something was done, as a clause."""
-        wording = self._wording
-        if len(behaviors) == 1:
-            duration = self._duration(behaviors[0].duration or 0)
-            return f" {duration}" if duration else ""
-        duration = self._duration(seconds_covered([behavior.span for behavior in behaviors]))
-        if actions.count(actions[0]) == len(actions) or _STAYS.issuperset(actions):
-            counts = [wording.times.format(len(behaviors))]
-        else:
-            counts = [
-                wording.action(self._verb(action), wording.times.format(count))
-                for action, count in Counter(actions).most_common()
-                if count > 1 or action != lead
-            ]
-        total = wording.total.format(duration) if duration else ""
-        return wording.clause_separator + wording.names(counts, most=4, room=wording.max_width // 2) + total
-
-    def _names_in(self, action: str, item: str, place: str) -> Sequence[str]:
-        parts = self._rules.separators.split(item) if action == "compare" else [item or place]
-        return tuple(name for part in parts if (name := self._rules.clean(part)))
 
 
 def _ranked(mentions: Iterable[tuple[str, Behavior]]) -> list[str]:

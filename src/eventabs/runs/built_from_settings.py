@@ -139,7 +139,7 @@ def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:
         settings.vocabulary.in_force(language),
         detail=settings.prompt.detail,
         source="llm" if settings.is_remote else "rules",
-        summarize=providers.Summaries(providers.load_rules(facts["rules"], language)),
+        summarize=providers.load_rules(facts["rules"], language).summaries,
         must=must_rules_of(settings, language),
     )
 

@@ -9,7 +9,6 @@ from eventabs.interface_language import Language
 from eventabs.providers.rules import (
     WORDING,
     RulesProvider,
-    Summaries,
     load_rules,
     shipped_rules,
     width,
@@ -120,7 +119,7 @@ async def test_the_rules_look_at_no_more_of_a_text_than_a_model_is_sent() -> Non
     for item in (begins, begins + "医院", begins.replace(" ", " " * 100)):
         rows = behavior("2026-01-05 10:00", "visit", item, begins, 60)
         assert await lines(rows) == ["到店! 1"]
-        assert Summaries(RULES)((rows,))([rows]) == Summaries(RULES)(())([rows._replace(item=begins)])
+        assert RULES.summaries((rows,))([rows]) == RULES.summaries(())([rows._replace(item=begins)])
 
 
 async def test_marks_come_from_the_vocabulary() -> None:
@@ -155,7 +154,7 @@ def summarized(*doings: Doing, language: Language = "zh", apart: timedelta = tim
             for number, (action, item, place, duration) in enumerate(doings)
         )
     )
-    return Summaries(RULES if language == "zh" else ENGLISH)(log.behaviors)(log.behaviors)
+    return (RULES if language == "zh" else ENGLISH).summaries(log.behaviors)(log.behaviors)
 
 
 LOOKING: list[Doing] = [
@@ -235,8 +234,8 @@ def test_english_summaries() -> None:
 def test_a_search_is_named_by_a_thing_that_the_user_dealt_with_at_another_time() -> None:
     seen = behavior("2026-01-03 10:00", "browse", "星瀚_M5", "车迹")
     search = behavior("2026-01-05 10:00", "search", "星瀚M5价格", "车迹")
-    assert Summaries(RULES)((seen, search))([search]) == "搜索星瀚M5，车迹"
-    assert Summaries(RULES)((search,))([search]) == "搜索星瀚M5价格，车迹"
+    assert RULES.summaries((seen, search))([search]) == "搜索星瀚M5，车迹"
+    assert RULES.summaries((search,))([search]) == "搜索星瀚M5价格，车迹"
 
 
 def test_words_that_say_the_action_themselves_get_no_verb_and_no_phrase_of_a_place() -> None:
@@ -245,7 +244,7 @@ def test_words_that_say_the_action_themselves_get_no_verb_and_no_phrase_of_a_pla
     search = behavior("2026-03-04 18:00", "search", "在懂车帝搜索宝马7系油耗")
     own = [each._replace(text=each.item) for each in (paid, visit, search)]
     seen = behavior("2026-03-04 18:05", "browse", "宝马7系", duration=120)
-    summarize = Summaries(RULES)((*own, seen))
+    summarize = RULES.summaries((*own, seen))
     assert [summarize([each]) for each in own] == [
         "支付停车费，启程4S店",
         "启程4S店 试驾 1小时",

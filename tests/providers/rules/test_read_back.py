@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.interface_language import Language
 from eventabs.prompts import default_vocabulary
-from eventabs.providers.rules import RulesProvider, Summaries, load_rules, rule_events, shipped_rules
+from eventabs.providers.rules import RulesProvider, load_rules, rule_events, shipped_rules
 from eventabs.replies import Reader
 from eventabs.setting_choices import Detail
 from eventabs.shared_records import AskedUser, Behavior, Part, Request, UserLog
@@ -58,7 +58,7 @@ async def test_any_logs_are_read_back_as_the_events_that_the_rules_made(
     }
     request = Request((), {alias: user.log for alias, user in asked.items()}, 0, 0)
     reply = await RulesProvider(rules, vocabulary, detail).complete(request)
-    reader = Reader(vocabulary, detail=detail, source="rules", summarize=Summaries(rules))
+    reader = Reader(vocabulary, detail=detail, source="rules", summarize=rules.summaries)
     for alias, outcome in reader.read(reply, asked).outcomes.items():
         log = asked[alias].log
         assert (outcome.reason, outcome.minor, outcome.unplaced, outcome.unasked) == (None, (), (), ())

@@ -193,10 +193,7 @@ class Channel:
     async def answer(
         self, sending: Awaitable[httpx.Response], idle_timeout: float = math.inf
     ) -> AsyncIterator[tuple[httpx.AsyncByteStream, ErrorContext, asyncio.Timeout]]:
-        """Send; yield the bytes of an answer whose status is 2xx, what an error in it needs, and when it ends, at first after `idle_timeout`.
-
-        What breaks that or its reading, or takes too long, becomes an EndpointError.
-        """
+        """Send; yield the bytes of an answer whose status is 2xx, what an error in it needs, and its time limit. What breaks or takes too long becomes an EndpointError."""
         host, secrets, call_timeout = self.address.host, self.address.secrets, self.endpoint.llm.call_timeout
         seconds, setting = min((call_timeout, "llm.call_timeout"), (idle_timeout, "llm.idle_timeout"))
         try:
