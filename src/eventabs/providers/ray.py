@@ -22,7 +22,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from eventabs.errors_and_exit_codes import (
     ConfigError,
@@ -34,10 +34,8 @@ from eventabs.errors_and_exit_codes import (
     UnavailableError,
 )
 from eventabs.interface_language import gettext as _
+from eventabs.providers.retries_and_rate_limits import Provider
 from eventabs.shared_records import OnContent, Reply, Request
-
-if TYPE_CHECKING:
-    from eventabs.providers.retries_and_rate_limits import Provider
 
 _OLDEST: Final = (2, 50)
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # RFC 9113, 3.4
@@ -54,7 +52,7 @@ OnMachines = Callable[[int, str, str], object]  # how many make calls; which one
 class _Caller:
     """What runs on a machine. Errors of the endpoint are returned: what is raised, Ray would wrap and write to its logs."""
 
-    def __init__(self, make: Callable[[], "Provider"], version: str) -> None:
+    def __init__(self, make: Callable[[], Provider], version: str) -> None:
         found = importlib.metadata.version("eventabs")
         if version != found:
             message = _(
@@ -102,7 +100,7 @@ class RayProvider:
     """
 
     ray: ModuleType
-    make: Callable[[], "Provider"]
+    make: Callable[[], Provider]
     _: KW_ONLY
     connections: int
     call_seconds: float

@@ -8,14 +8,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Any, Protocol
 
 from eventabs.errors_and_exit_codes import RateLimitedError, TransientError
 from eventabs.shared_records import OnContent, Reply, Request
 from eventabs.stop_request import StopRequested
-
-if TYPE_CHECKING:
-    import tenacity
 
 # A server counts a minute by its own clock, behind a network that delays some requests. A minute that
 # is 3 % longer here leaves 1.8 seconds for that and still reaches 97 % of the limit.
@@ -118,9 +115,8 @@ class Pacer:
         never shorter than the server asks for. A rate limit cools down all calls.
         """
 
-        def choose_wait(state: "tenacity.RetryCallState") -> float:
-            outcome = cast("tenacity.Future", state.outcome)  # there is one after every try
-            error = cast("TransientError", outcome.exception())  # nothing else is tried again
+        def choose_wait(state: Any) -> float:  # noqa: ANN401  of tenacity, after every try
+            error: TransientError = state.outcome.exception()  # nothing else is tried again
             asked, is_last = error.wait_seconds or 0.0, state.attempt_number >= self.tries
             wait = max(growing(state) * (1 + self.jitter()) / 2, asked)
             if isinstance(error, RateLimitedError):  # after the last try only as long as the server says
