@@ -131,23 +131,22 @@ def toml_fault(error: ValueError) -> str:
     """Return what tomllib's error means, with line and column, in the language in force."""
     text, place = str(error), re.search(r"\(at line (\d+), column (\d+)\)$", str(error))
     no_quote = ("Unterminated", "Illegal character", "Found invalid character", 'Expected "')
-    meanings: tuple[tuple[str | tuple[str, ...], str], ...] = (  # how messages begin, and what they mean
-        ("Invalid value", _("this is no value; a text stands in quotes")),
-        ("Expected '='", _("= is missing behind the key")),
-        ("Expected ']", _("] is missing behind the name of the table")),
-        ("Expected newline", _("something follows the value; each setting has a line of its own")),
-        ("Unclosed array", _("the list has no closing ]")),
-        ("Unclosed inline table", _("the table has no closing }")),
-        ("Unescaped", _("a backslash in a text; write it twice, or put the text in single quotes")),
-        ("Invalid date", _("there is no such date or time")),
-        (no_quote, _("a text has no closing quote, or holds a character that it may not hold")),
-        (("Cannot", "Duplicate"), _("a key or table of this name stands in the file already")),
-        (
-            ("Invalid statement", "Invalid initial"),
-            _("a key is of letters, digits, - and _; any other stands in quotes"),
+    meanings: dict[str | tuple[str, ...], str] = {  # how messages begin, and what they mean
+        "Invalid value": _("this is no value; a text stands in quotes"),
+        "Expected '='": _("= is missing behind the key"),
+        "Expected ']": _("] is missing behind the name of the table"),
+        "Expected newline": _("something follows the value; each setting has a line of its own"),
+        "Unclosed array": _("the list has no closing ]"),
+        "Unclosed inline table": _("the table has no closing }"),
+        "Unescaped": _("a backslash in a text; write it twice, or put the text in single quotes"),
+        "Invalid date": _("there is no such date or time"),
+        no_quote: _("a text has no closing quote, or holds a character that it may not hold"),
+        ("Cannot", "Duplicate"): _("a key or table of this name stands in the file already"),
+        ("Invalid statement", "Invalid initial"): _(
+            "a key is of letters, digits, - and _; any other stands in quotes"
         ),
-    )
-    fault = next((words for beginnings, words in meanings if text.startswith(beginnings)), text)
+    }
+    fault = next((words for beginnings, words in meanings.items() if text.startswith(beginnings)), text)
     if place is None:
         return _("at the end of the file: {fault}").format(fault=fault)
     return _("line {line}, column {column}: {fault}").format(line=place[1], column=place[2], fault=fault)

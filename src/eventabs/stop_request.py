@@ -38,8 +38,7 @@ class Stop:
     def until(self, items: Iterable[T]) -> Iterator[T]:
         """Yield the items; raise StopRequested before the next one where a stop was requested."""
         for item in items:
-            if self.requests:
-                raise StopRequested
+            self.check()
             yield item
 
     @contextmanager

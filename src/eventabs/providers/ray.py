@@ -46,8 +46,6 @@ _SILENT_SECONDS: Final = 20.0  # after which an actor is lost that does not say 
 _START_SECONDS: Final = 120.0  # until a new actor has to answer
 _SHOWN: Final = 200  # characters of an error
 
-OnMachines = Callable[[int, str, str], object]  # how many make calls; which one is lost, "" for none, and why
-
 
 class _Caller:
     """What runs on a machine. Errors of the endpoint are returned: what is raised, Ray would wrap and write to its logs."""
@@ -96,7 +94,8 @@ class RayProvider:
     """Completes requests through the actors of all machines, those of machines that come later too; make it in an event loop.
 
     `make` makes on each machine what calls are made with. `connections`: calls at a time of a machine. `call_seconds`: after
-    which a call ends by itself. `on_refused` hears which parameters the endpoint does not take.
+    which a call ends by itself. `on_refused` hears which parameters the endpoint does not take, `on_machines` how many machines make
+    calls, which one is lost, "" for none, and why.
     """
 
     ray: ModuleType
@@ -105,7 +104,7 @@ class RayProvider:
     connections: int
     call_seconds: float
     on_refused: Callable[[frozenset[str]], object]
-    on_machines: OnMachines
+    on_machines: Callable[[int, str, str], object]
 
     def __post_init__(self) -> None:
         self._machines: dict[str, _Machine] = {}  # by node

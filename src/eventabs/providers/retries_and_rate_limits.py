@@ -19,7 +19,6 @@ from eventabs.stop_request import StopRequested
 WINDOW = 60.0 / 0.97
 _SLOW_ADMISSIONS = 1024  # after N of them the gaps are too short to matter
 
-OnCooldown = Callable[[float], None]
 Send = Callable[[Request], Awaitable[Reply]]  # one try; raises the subclasses of EndpointError
 OnRetry = Callable[[TransientError, float], None]  # the cause and the seconds until the next try
 Complete = Callable[[Request, OnRetry, OnContent], Awaitable[Reply]]  # a whole call, with its retries
@@ -49,7 +48,7 @@ class Pacer:
     tpm: int = 0
     _: KW_ONLY
     tries: int = 6  # of a call
-    on_cooldown: OnCooldown | None = None
+    on_cooldown: Callable[[float], None] | None = None
     is_ready: Callable[[], bool] = lambda: True
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     clock: Callable[[], float] = time.monotonic

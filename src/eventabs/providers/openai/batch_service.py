@@ -87,9 +87,8 @@ class BatchService(Channel):
 
     async def find_job(self, file_id: str, metadata: Mapping[str, str]) -> RemoteJob | None:
         """Look through the account's jobs for the one made from a file, or with that metadata."""
-        after: dict[str, str] = {}
+        url = self.address.beside("/batches").copy_merge_params({"limit": "100"})
         for _page in range(200):  # the newest first
-            url = self.address.beside("/batches").copy_merge_params({"limit": str(100), **after})
             document = await self._ask("GET", url)
             jobs = [_inner(entry) for entry in document.get("data") or () if isinstance(entry, dict)]
             for job in jobs:
@@ -98,9 +97,9 @@ class BatchService(Channel):
                 if is_named or job.get("input_file_id") == file_id:
                     return self._job(job)
             last = str(document.get("last_id") or (self._id_of(jobs[-1]) if jobs else ""))
-            if not document.get("has_more") or not last or after == {"after": last}:
+            if not document.get("has_more") or not last or url.params.get("after") == last:
                 break
-            after = {"after": last}
+            url = url.copy_merge_params({"after": last})
         return None
 
     async def retrieve(self, job_id: str) -> RemoteJob:

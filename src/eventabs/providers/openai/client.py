@@ -39,7 +39,6 @@ from eventabs.shared_records import OnContent, Reply, Request
 WIRE_ERRORS = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, wire.UnreadableBodyError)
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_MAX_PORT = 65_535
 _PATH = "/chat/completions"
 _MAX_NAME = 254  # with the dot at its end; RFC 1035
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
@@ -103,7 +102,7 @@ def parse_address(endpoint: Endpoint) -> EndpointAddress:
 def _parse_url(text: str, setting: str) -> httpx.URL:
     with suppress(httpx.InvalidURL):
         url = httpx.URL(text.strip())
-        if url.scheme in _DEFAULT_PORTS and (url.port is None or 0 < url.port <= _MAX_PORT):
+        if url.scheme in _DEFAULT_PORTS and (url.port is None or 0 < url.port < 2**16):
             host = url.raw_host.decode("ascii")
             labels = host.removesuffix(".").split(".")
             # an IPv6 address, which httpx has checked, or a possible DNS name: no retry would help with anything else
