@@ -194,9 +194,10 @@ def _told(fault: ErrorDetails, layers: Layers) -> SettingFault:
     origin = max(reversed(list(layers)), key=lambda name: _known(layers[name], fault["loc"]))
     table, _dot, last = key.rpartition(".")
     level = [name for name in reversed(list(_names(Settings))) if name.count(".") == key.count(".")]
-    level.sort(key=lambda name: name.startswith(table))  # a name of the same table wins
-    by_last = {name.rpartition(".")[2]: name for name in level}
-    nearest = next((by_last[near] for near in get_close_matches(last, by_last, 1)), "")
+    nearest = ""
+    for those in (level, [name for name in level if name.rpartition(".")[0] == table]):  # the table's own win
+        by_last = {name.rpartition(".")[2]: name for name in those}
+        nearest = next((by_last[near] for near in get_close_matches(last, by_last, 1)), nearest)
     message = _("{origin}: {key}: {fault}; `eventabs init --all --output -` explains every setting")
     if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         message = _("{origin}: there is no setting {key}; `eventabs init --all --output -` lists them all")

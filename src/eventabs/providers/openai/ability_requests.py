@@ -79,10 +79,9 @@ class Prober:
         self.dropped = frozenset[str](endpoint.llm.omit)
         self.spent = Usage()
 
-    async def greet(self, *, stream: bool | None = None) -> Reply:
-        """Ask for one word, with all parameters of the settings; `stream` as they have it unless it is given."""
-        stream = self._endpoint.llm.stream if stream is None else stream
-        return await self._send(_GREETING, _GREETING_TOKENS, stream=stream)
+    async def greet(self, **changes: bool) -> Reply:
+        """Ask for one word, with all parameters of the settings but for the `changes`."""
+        return await self._send(_GREETING, _GREETING_TOKENS, **changes)
 
     async def probe_output_limit(self) -> tuple[str, Support, int]:
         """Ask for more than COUNTING_TOKENS, by the other parameter where the first is ignored; return it, whether it works, and how many tokens came."""
