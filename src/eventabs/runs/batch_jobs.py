@@ -19,6 +19,7 @@ from eventabs.errors_and_exit_codes import (
     EndpointError,
     InputError,
     RejectedRequestError,
+    RunDirectoryError,
     StoppedError,
     TransientError,
 )
@@ -427,34 +428,6 @@ async def opened_jobs(session: Session) -> AsyncIterator[JobRunner]:
     session.tracker.in_flight = 0
 
 
-async def read_replies(session: Session, replies: Sequence[Path]) -> None:
-    """Store what files hold, then settle it. Raises InputError for a file without any reply."""
-    reader = ReplyReader(session)
-    endpoint = providers.endpoint_of(session.run.settings.llm, session.run.environment)
-    for path in replies:
-        if not await reader.take(path, providers.ReplyLines(endpoint, path.name)) - {"unreadable"}:
-            message = _(
-                '{path} holds no replies; name the output or error file of a batch, with lines like {{"custom_id": ..., "response": ...}}'
-            )
-            raise InputError(message.format(path=path))
-    await reader.settle()
-
-
-async def write_requests(session: Session, pending: Sequence[PlannedPart]) -> RunStatus:
-    """Write what is pending, and what is still awaited, as lines of requests.jsonl."""
-    run = session.run
-    session.plan(pending)
-    session.scheduler.plan_again()
-    await session.writer.write(open_job, session, "written")
-    session.stop.check()
-    count = await session.writer.write(write_lines, session)
-    if not count:
-        run.directory.requests.unlink(missing_ok=True)
-        return "completed"
-    run.observer.noted(RequestsWritten(str(run.directory.requests), count, session.scheduler.batches))
-    return "waiting"
-
-
 async def run_jobs(session: Session, pending: list[PlannedPart]) -> RunStatus:
     """Ask about what is pending through the batch service, wave by wave, and about the last of it live."""
     batch = session.run.settings.batch
@@ -491,3 +464,40 @@ async def cancel_jobs(session: Session) -> None:
         " or with --mode live"
     )
     raise StoppedError(message)
+
+
+async def call_model(session: Session, replies: Sequence[Path], *, cancel: bool) -> RunStatus:
+    """Ask about everything that is pending, once the files of `replies` are read. Return how that ended. Raises InputError for a file without any reply."""
+    run, write = session.run, session.writer.write
+    mode = run.settings.run.mode
+    await session.settle_unread()  # what it puts back is in the ledger too
+    if replies:
+        reader, endpoint = ReplyReader(session), providers.endpoint_of(run.settings.llm, run.environment)
+        for path in replies:
+            if not await reader.take(path, providers.ReplyLines(endpoint, path.name)) - {"unreadable"}:
+                message = _(
+                    '{path} holds no replies; name the output or error file of a batch, with lines like {{"custom_id": ..., "response": ...}}'
+                )
+                raise InputError(message.format(path=path))
+        await reader.settle()
+    if cancel:
+        await cancel_jobs(session)
+    if mode != "batch" and (said := going_on(await write(store.stored_jobs))):
+        raise RunDirectoryError(_("{said}; go on with --mode batch").format(said=said))
+    if mode != "files":  # what is out in a file is asked about here now
+        await write(store.give_up, "written")
+    if mode != "batch":  # what was never uploaded
+        await write(store.give_up, "planned")
+    pending = await write(Ledger.pending_parts)
+    if mode != "files":
+        return await (run_jobs if mode == "batch" else call_live)(session, pending)
+    # what is pending, and what is still awaited, becomes lines of requests.jsonl
+    session.plan(pending)
+    session.scheduler.plan_again()
+    await write(open_job, session, "written")
+    session.stop.check()
+    if not (count := await write(write_lines, session)):
+        run.directory.requests.unlink(missing_ok=True)
+        return "completed"
+    run.observer.noted(RequestsWritten(str(run.directory.requests), count, session.scheduler.batches))
+    return "waiting"

@@ -28,7 +28,6 @@ from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import CONVERSION, VERSION, measure_parts, shuffled
 from eventabs.runs import batch_jobs, built_from_settings as built, intake
 from eventabs.runs.built_from_settings import RunContext
-from eventabs.runs.engine import call_live
 from eventabs.runs.extension import extension_facts, take_in_export
 from eventabs.runs.observer import Note, Observer, Observers, Progress, SettingsTaken, Started, StateChanged
 from eventabs.runs.progress_and_stop_conditions import FAILURES_FACT, REFUSED_FACT, ProgressTracker, snapshot
@@ -87,7 +86,7 @@ async def execute(  # noqa: C901  the run from start to stop
                     run.observer.noted(note)
                 run.save(run.tracker(), status="running")
             with _opened_session(run, stop, tracker) as session:
-                status = await _call_model(session, replies, cancel=cancel)
+                status = await batch_jobs.call_model(session, replies, cancel=cancel)
         except StopRequested:
             status = "interrupted"
         except StoppedError as error:
@@ -103,26 +102,6 @@ async def execute(  # noqa: C901  the run from start to stop
             run.observer.noted(progress)
         run.observer.noted(StateChanged(status, cause))
         return summarize(run, status, cause)
-
-
-async def _call_model(session: Session, replies: Sequence[Path], *, cancel: bool) -> RunStatus:
-    """Ask about everything that is pending. Return how that ended."""
-    mode, write = session.run.settings.run.mode, session.writer.write
-    await session.settle_unread()  # what it puts back is in the ledger too
-    if replies:
-        await batch_jobs.read_replies(session, replies)
-    if cancel:
-        await batch_jobs.cancel_jobs(session)
-    if mode != "batch" and (said := batch_jobs.going_on(await write(store.stored_jobs))):
-        raise RunDirectoryError(_("{said}; go on with --mode batch").format(said=said))
-    if mode != "files":  # what is out in a file is asked about here now
-        await write(store.give_up, "written")
-    if mode != "batch":  # what was never uploaded
-        await write(store.give_up, "planned")
-    pending = await write(Ledger.pending_parts)
-    if mode == "files":
-        return await batch_jobs.write_requests(session, pending)
-    return await (batch_jobs.run_jobs if mode == "batch" else call_live)(session, pending)
 
 
 @contextmanager
