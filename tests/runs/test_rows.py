@@ -41,8 +41,8 @@ async def say(desk: Desk, settler: Session, text: str) -> str:
     assert batch is not None
     call, _request = await desk.writer.write(desk.session().open_call, batch)
     await desk.writer.write(lambda ledger: ledger.store_reply(call.id, answer(text)))
-    settled = await settler.settle_reply(call, answer(text))
-    await settled.committed
+    _usable, _reasons, committed = await settler.settle_reply(call, answer(text))
+    await committed
     return batch.parts[0].rows
 
 

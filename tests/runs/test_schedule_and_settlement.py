@@ -39,9 +39,9 @@ async def replied(
     desk: Desk, settler: Session, reply: Reply | None = None, *, batch: Batch | None = None
 ) -> int:
     reply = reply or answer()
-    settled = await settler.settle_reply(await sent(desk, reply, batch=batch), reply)
-    await settled.committed
-    return settled.usable > 0
+    usable, _reasons, committed = await settler.settle_reply(await sent(desk, reply, batch=batch), reply)
+    await committed
+    return usable > 0
 
 
 async def refused(desk: Desk, settler: Session, error: EndpointError, *, batch: Batch | None = None) -> None:
@@ -272,9 +272,9 @@ async def test_where_the_ledger_cannot_be_written_nothing_is_told_or_asked_again
         reply = answer()
         call = await sent(desk, reply)
         desk.ledger.rows("PRAGMA query_only = ON")
-        settled = await desk.session().settle_reply(call, reply)
+        _usable, _reasons, committed = await desk.session().settle_reply(call, reply)
         with pytest.raises(StorageError):
-            await settled.committed
+            await committed
         assert (desk.tracker.counts.done, desk.written_users(), desk.watcher.notes) == (0, [], [])
         assert desk.scheduler.next() is None
         assert desk.ledger.unread_calls() == [call.id]

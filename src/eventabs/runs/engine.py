@@ -154,11 +154,11 @@ class Engine:
                 place.receive(0)
                 characters = len(reply.text) + len(reply.reasoning)
                 self._tracker.count_reply(reply.usage, reply.seconds, characters, reply.tier)
-                settled = await self.session.settle_reply(call, reply)
-                if settled.usable:
+                usable, reasons, committed = await self.session.settle_reply(call, reply)
+                if usable:
                     place.enter("unsettled")
-                await settled.committed
-                judge = partial(self.failures.count_answer, usable=settled.usable, reasons=settled.reasons)
+                await committed
+                judge = partial(self.failures.count_answer, usable=usable, reasons=reasons)
                 self._replies += 1
             ended = self._tracker.count_batch()
             judge()

@@ -240,10 +240,8 @@ def after_reply(
         elif outcome.reason == "content_filter":
             change = _judged(planned, "content_filter", peers=smaller)
         elif breaks_off and outcome.reason in ("cut", "missing"):
-            if smaller:
-                change = _judged(planned, "cut", peers=smaller)
-            elif not at_the_cap:
-                change = _judged(planned, "cut", broken=1, peers=half)
+            if smaller or not at_the_cap:
+                change = _judged(planned, "cut", broken=int(not smaller), peers=half)
             else:  # in pieces, since the answer has no room; they are charged for, so that cutting ends
                 change = _judged(planned, "cut", attempts=1)
                 change = change._replace(too_large=change.attempts < attempts)
@@ -301,14 +299,6 @@ def _judged(
 LONG_REPLY = 200_000  # characters; far beyond what a model says
 # what has become of users, what to add to the counts, and what has to be asked, again or as links
 _Settled = tuple[Collection[SettledUser], Mapping[str, int], Iterable[PlannedPart]]
-
-
-class SettledReply(NamedTuple):
-    """What came of a reply. `usable`: for how many users it would do; `reasons` why not; `committed` is awaited for what it means to be on disk."""
-
-    usable: int
-    reasons: Iterable[str]
-    committed: Awaitable[None]
 
 
 @dataclass(eq=False)
@@ -409,12 +399,15 @@ class Session:
             return Call(call_id, store.batch_of_call(ledger, call_id), stored.users), stored.reply
 
         for call_id in await self.writer.write(Ledger.unread_calls):
-            settled = await self.settle_reply(*await self.writer.write(unread, call_id))
-            await settled.committed
+            _usable, _reasons, committed = await self.settle_reply(*await self.writer.write(unread, call_id))
+            await committed
             self.tracker.add(batches_done=1)
 
-    async def settle_reply(self, call: Call, reply: Reply) -> SettledReply:
-        """Read a reply that is already committed, and submit what it means."""
+    async def settle_reply(self, call: Call, reply: Reply) -> tuple[int, Iterable[str], Awaitable[None]]:
+        """Read a reply that is already committed, and submit what it means.
+
+        Return for how many users it would do, the reasons why not, and what is awaited for all that to be on disk.
+        """
         if len(reply.text) < LONG_REPLY:
             reading = self._reader.read(reply, call.users)
         else:  # a hostile one takes seconds, in which other calls want to be served, and memory: one at a time
@@ -464,7 +457,7 @@ class Session:
             self.run.observer.noted(done)
 
         would_do = sum(each.usable or bool(acceptable(asked[part], each)) for part, each in outcomes.items())
-        return SettledReply(would_do, done.unusable, commit())
+        return would_do, done.unusable, commit()
 
     def _narrowed(self, change: PartChange, asked: AskedUser, outcome: Outcome) -> PartChange:
         """Ask next only about the days that have unplaced rows; what is placed stays. An extension shows what it showed."""
