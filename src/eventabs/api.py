@@ -197,7 +197,7 @@ async def arun(
         watch=_watch(observer),
         stop=stop,
     ) as context:
-        return await _ended(context, stop, runs.execute(context, stop, resumed=False))
+        return await _ended(context, stop, runs.execute(context, stop))
 
 
 async def aresume(
@@ -227,7 +227,7 @@ async def aresume(
         watch=_watch(observer),
     ) as context:
         paths = list(map(Path, _paths(replies)))
-        work = runs.execute(context, stop, resumed=True, replies=paths, cancel=cancel, retry=retry_failed)
+        work = runs.execute(context, stop, replies=paths, cancel=cancel, retry=retry_failed)
         return await _ended(context, stop, work)
 
 
@@ -259,7 +259,7 @@ async def aextend(
         inputs=paths,
     ) as context:
         runs.begin_extension(context, paths, accepted=accept_changes, stop=stop)
-        return await _ended(context, stop, runs.execute(context, stop, resumed=True, retry=retry_failed))
+        return await _ended(context, stop, runs.execute(context, stop, retry=retry_failed))
 
 
 def estimate(

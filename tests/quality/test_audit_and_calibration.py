@@ -28,7 +28,7 @@ from runs_jobs import RULES, Place, finish
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = Place(tmp_path_factory.mktemp("finished"), users=24)
     with made.begin() as run:
-        finish(run, resumed=False)
+        finish(run)
     return made.folder
 
 

@@ -23,7 +23,7 @@ COLUMNS = ("review", "item", "user_id", "start", "type", "verdict", "correct_typ
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = Place(tmp_path_factory.mktemp("review"), users=30)
     with place.begin() as run:
-        finish(run, resumed=False)
+        finish(run)
     return place.out
 
 
@@ -183,7 +183,7 @@ def test_users_that_lost_their_leading_zeros_are_told(tmp_path: Path) -> None:
     text = place.export.read_text("utf-8").replace("user_000", "000")
     place.export.write_text(text, "utf-8")
     with place.begin() as run:
-        finish(run, resumed=False)
+        finish(run)
     review = draw_review(place.out, sample=5, days=0).review
     rows = [row | {"user_id": row["user_id"].lstrip("0") or "0"} for row in rows_of(review, {})]
     save(tmp_path / "a.csv", rows)
@@ -198,7 +198,7 @@ def test_ids_are_those_of_their_rows_as_the_page_writes_them_and_as_spreadsheets
     text = place.export.read_text("utf-8").replace("user_000", "54131210")
     place.export.write_text(text.replace("541312100", "'abc"), "utf-8")
     with place.begin() as run:
-        finish(run, resumed=False)
+        finish(run)
     review = draw_review(place.out, sample=50, days=0).review
     rows = rows_of(review, {})
     path = tmp_path / "a.csv"

@@ -60,7 +60,7 @@ in_a_browser = pytest.mark.skipif(
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = Place(tmp_path_factory.mktemp("review"), users=30)
     with place.begin() as run:
-        finish(run, resumed=False)
+        finish(run)
     return place.out
 
 

@@ -64,7 +64,7 @@ def test_the_long_lines_are_counted_exactly(place: Place) -> None:
 def test_a_run_sends_what_was_estimated(place: Place, sections: dict[str, dict[str, Any]]) -> None:
     estimate = estimated(place, **sections)
     with place.begin(overlay(RULES, sections)) as job:
-        summary = finish(job, resumed=False)
+        summary = finish(job)
         sent = job.ledger.rows("SELECT sum(input_tokens), count(*) FROM calls")
         parts = job.ledger.rows("SELECT sum(input_tokens), sum(output_tokens) FROM parts")
     assert summary.done == estimate.users
@@ -174,7 +174,7 @@ def test_the_first_request_is_shown_exactly_as_a_run_sends_it(
     }
     request = first_request(Settings.model_validate(flags), [str(place.export)], print)
     with place.begin(flags) as job:
-        finish(job, resumed=False)
+        finish(job)
         (first,) = job.ledger.rows("SELECT messages, input_tokens FROM calls WHERE id = 1")
     assert (unpack_json(first[0]), first[1]) == (list(request.messages), request.input_tokens)
 

@@ -25,12 +25,12 @@ TWO_A_BATCH = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
 
 def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH, **more: Any) -> RunState:  # noqa: ANN401
     with place.begin(flags, **more) as job:
-        return finish(job, resumed=False, stop=place.stop)
+        return finish(job, stop=place.stop)
 
 
 def resume(place: Place, flags: dict[str, Any] | None = None, **more: Any) -> RunState:  # noqa: ANN401
     with place.reopen(flags, **more) as job:
-        return finish(job, resumed=True)
+        return finish(job)
 
 
 def undisturbed(tmp_path: Path) -> bytes:

@@ -70,7 +70,7 @@ def flags(server: OpenAIServer, *rules: dict[str, Any]) -> dict[str, Any]:
 
 def run(place: Place, named: dict[str, Any], out: str = "out") -> RunState:
     with place.begin(named, out=place.folder / out) as job:
-        return finish(job, resumed=False)
+        return finish(job)
 
 
 def events(place: Place, out: str = "out") -> list[dict[str, Any]]:

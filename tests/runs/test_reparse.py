@@ -18,7 +18,7 @@ TWO_A_BATCH = RULES | {"budget": {"max_users": 2}, "run": {"concurrency": 1}}
 
 def run(place: Place, flags: dict[str, Any] = TWO_A_BATCH) -> RunState:
     with place.begin(flags) as job:
-        return finish(job, resumed=False)
+        return finish(job)
 
 
 def read_again(place: Place, flags: dict[str, Any] | None = None) -> RunState:
@@ -69,7 +69,7 @@ def test_the_vocabulary_of_the_last_reading_is_that_of_the_report_and_the_checkp
     assert goals() == ("conversion", "conversion")
     read_again(place, flags)
     with place.reopen({"prompt": {"detail": "fine"}}, changed="accept") as job:
-        finish(job, resumed=True)
+        finish(job)
     assert goals() == ("conversion", "conversion"), "accepted changes come after what was read"
 
 
@@ -84,7 +84,7 @@ def test_a_user_that_no_reply_is_usable_for_any_more_is_failed_and_can_be_asked_
     with place.reopen() as job:
         with job.ledger.transaction():
             job.ledger.ask_failed_again()
-        assert finish(job, resumed=True).done == 6
+        assert finish(job).done == 6
     assert place.events() == before
 
 
@@ -116,7 +116,7 @@ def test_the_first_reply_that_is_usable_for_a_user_counts(place: Place) -> None:
     with place.reopen() as job:
         with job.ledger.transaction():
             job.ledger.ask_failed_again()
-        finish(job, resumed=True)
+        finish(job)
     assert read_again(place).done == 6
     assert place.events() == before
 
@@ -133,7 +133,7 @@ def test_a_reply_that_nobody_has_read_yet_is_read_too_and_a_stopped_run_stays_st
     summary = read_again(place)
     assert (summary.status, summary.done, summary.pending) == ("stopped", 2, 4)
     with place.reopen() as job:
-        assert finish(job, resumed=True).calls == 3
+        assert finish(job).calls == 3
 
 
 def test_a_run_that_was_killed_is_to_be_gone_on_with_not_running(place: Place) -> None:

@@ -31,7 +31,7 @@ def begin_only(place: Place, flags: dict[str, Any] = RULES, **more: Any) -> None
 
 def begin_and_answer(place: Place, flags: dict[str, Any] = RULES) -> None:
     with place.begin(flags) as job:
-        finish(job, resumed=False)
+        finish(job)
 
 
 def end_with(place: Place, error: BaseException) -> None:
@@ -145,7 +145,7 @@ def test_accepted_changes_hold_from_then_on(place: Place) -> None:
     begin_and_answer(place)
     flags = {"prompt": {"detail": "fine"}}
     with place.reopen(flags, changed="accept") as job:
-        finish(job, resumed=True)
+        finish(job)
     assert place.watcher.notes[-2] == SettingsTaken('prompt.detail "day" -> "fine"', is_answered=True)
     with place.reopen() as job:
         assert job.settings.prompt.detail == "fine"
@@ -156,7 +156,7 @@ def test_accepted_changes_hold_from_then_on(place: Place) -> None:
 def test_changed_settings_hold_where_nobody_has_an_answer_and_are_told(place: Place) -> None:
     begin_only(place)
     with place.reopen({"prompt": {"detail": "fine"}}) as job:
-        finish(job, resumed=True)
+        finish(job)
     assert place.watcher.notes[0] == SettingsTaken('prompt.detail "day" -> "fine"', is_answered=False)
     with (
         pytest.raises(RunDirectoryError, match="--accept-changes"),
@@ -195,14 +195,14 @@ def test_a_resume_that_finds_nothing_to_do_adds_no_time(place: Place) -> None:
     begin_and_answer(place)
     before = inspect_run(place.out, now=lambda: 0.0).seconds
     with place.reopen() as job:
-        finish(job, resumed=True)
+        finish(job)
     assert inspect_run(place.out, now=lambda: 0.0).seconds == before
 
 
 def test_a_key_that_is_wanted_and_not_set_is_told_first(place: Place) -> None:
     llm = {"model": "m", "base_url": "http://127.0.0.1:9/v1", "api_key_env": "MY_KEY"}
     with place.begin({"llm": llm}) as job:
-        finish(job, resumed=False)
+        finish(job)
     assert place.watcher.notes[0] == InputWarning("no_key", "MY_KEY is not set: no key is sent")
 
 

@@ -34,7 +34,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Place:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("XDG_STATE_HOME", str(place.folder / "state"))
         with place.begin(RULES | {"budget": {"max_users": 2}, "run": {"limit": 4}}) as job:
-            finish(job, resumed=False)
+            finish(job)
     return place
 
 
@@ -65,7 +65,7 @@ def export(place: Place) -> None:
 
 def resume(place: Place) -> None:
     with place.reopen() as job:
-        finish(job, resumed=True)
+        finish(job)
 
 
 def read_again(place: Place) -> None:

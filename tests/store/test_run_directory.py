@@ -169,7 +169,7 @@ def test_every_file_of_a_run_is_its_owners_alone_at_any_time_and_the_umask_is_le
     umask = os.umask(process_umask)
     try:
         with place.begin(paths=["-"] if stream else None) as job, open_to_append(job.directory.log):
-            finish(job, resumed=False)
+            finish(job)
         export_events(place.out, "sqlite")
         place.watcher.noted(StateChanged("completed"))
     finally:

@@ -81,6 +81,6 @@ class Place:
         yield self.watcher
 
 
-def finish(run: RunContext, *, resumed: bool, stop: Stop | None = None) -> RunState:
+def finish(run: RunContext, *, stop: Stop | None = None) -> RunState:
     """Execute an open run to its end."""
-    return asyncio.run(execute(run, stop or Stop(), resumed=resumed))
+    return asyncio.run(execute(run, stop or Stop()))

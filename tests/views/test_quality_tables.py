@@ -108,7 +108,7 @@ def test_where_nothing_can_be_compared_there_is_no_table(tmp_path: Path) -> None
 def test_a_review_that_was_read_back_is_shown_and_a_broken_one_left_out(tmp_path: Path) -> None:
     place = Place(tmp_path, users=4)
     with place.begin() as run:
-        finish(run, resumed=False)
+        finish(run)
     review = draw_review(place.out, sample=8, days=0).review
     rows = [
         f"{review.id},{event.item},{'none' if event.item == 'E1' else 'right'}" for event in review.events

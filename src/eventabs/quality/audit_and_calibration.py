@@ -14,7 +14,7 @@ from eventabs.config import overlay
 from eventabs.errors_and_exit_codes import UsageError
 from eventabs.interface_language import gettext as _
 from eventabs.measures import Compared, Group, groups_of, mean_of, wholes_of
-from eventabs.runs import Endpoint, Invocation, Watch, copy_users, drawn, settings_of_today
+from eventabs.runs import Endpoint, Invocation, Watch, copy_users, drawn
 from eventabs.shared_records import Counts
 from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory
@@ -93,7 +93,7 @@ def plan_calibration(
     with Ledger.watch(source.ledger) as ledger:
         store.refuse_merged(source, ledger.meta())
         known = ledger.logged_users()
-        own = settings_of_today(invocation, ledger.meta()).budget.max_users
+        own = invocation.settings(ledger.meta()).budget.max_users
     asked = drawn(known, users, seed)
     # the bound where a size makes no difference at all
     of_alike = mean_of({0.0: len(asked)}, -1.0).low
@@ -124,7 +124,7 @@ def _plan(
     left = first_calls = calls = prompt = completion = 0
     with Ledger.watch(source.ledger) as ledger:
         store.refuse_merged(source, ledger.meta())
-        settings = settings_of_today(invocation, ledger.meta())
+        settings = invocation.settings(ledger.meta())
         counts = store.count_all(ledger)
         ((sent,),) = ledger.rows("SELECT sum(input_tokens) FROM calls WHERE prompt_tokens > 0")
         ((expected,),) = ledger.rows("SELECT sum(output_tokens) FROM parts WHERE state <> 'pending'")

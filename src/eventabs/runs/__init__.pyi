@@ -63,5 +63,4 @@ from .start_resume_reparse import (
     execute as execute,
     reopen_run as reopen_run,
     reparse as reparse,
-    settings_of_today as settings_of_today,
 )

@@ -30,7 +30,7 @@ from eventabs.runs import built_from_settings as built, intake
 from eventabs.runs.extension import Planner, Survey, refuse_unextendable
 from eventabs.runs.intake import InputDescription
 from eventabs.runs.observer import ExtensionCounts
-from eventabs.runs.start_resume_reparse import Invocation, settings_of_today
+from eventabs.runs.start_resume_reparse import Invocation
 from eventabs.setting_choices import Compaction
 from eventabs.shared_records import BATCH_TIER, Batch, Copying, InputWarning, PlannedPart, Request
 from eventabs.stop_request import Stop
@@ -305,7 +305,7 @@ def estimate_extension(
     with Ledger.watch(directory.ledger) as ledger:
         facts = ledger.meta()
         refuse_merged(directory, facts)
-        settings = settings_of_today(invocation, facts)
+        settings = invocation.settings(facts)
         refuse_unextendable(facts, ledger, directory.path)
         builder, limits = built.builder_and_limits(settings, {**facts, "extension": True})
         planner = Planner(ledger, settings, builder, limits)

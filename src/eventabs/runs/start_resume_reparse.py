@@ -39,13 +39,7 @@ from eventabs.store import Ledger, LedgerWriter, PartChange, RunDirectory
 
 
 async def execute(  # noqa: C901  the run from start to stop
-    run: RunContext,
-    stop: Stop,
-    *,
-    resumed: bool,
-    replies: Sequence[Path] = (),
-    cancel: bool = False,
-    retry: bool = False,
+    run: RunContext, stop: Stop, *, replies: Sequence[Path] = (), cancel: bool = False, retry: bool = False
 ) -> RunState:
     """Read what is not read yet, call for what is not answered yet, and leave everything in order.
 
@@ -72,7 +66,7 @@ async def execute(  # noqa: C901  the run from start to stop
     async with joined as cluster:  # None: this process makes the calls
         run = replace(run, cluster=cluster)
         try:
-            _tell_start(run, resumed=resumed)
+            _tell_start(run)
             begun = tracker.progress(waiting=0, workers=1)
             run.remember(progress=snapshot(begun, time.time()), status="running", began_at=time.time())
             for note in await asyncio.to_thread(intake.read_input, run, stop):
@@ -130,13 +124,12 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
     return progress
 
 
-def _tell_start(run: RunContext, *, resumed: bool) -> None:
+def _tell_start(run: RunContext) -> None:
     settings, is_remote = run.settings, run.settings.is_remote
     config, out = run.facts["config_file"], str(run.directory.path)
     model = settings.llm.model if is_remote else ""
     host = store.host_of(providers.endpoint_of(settings.llm, {}).llm.base_url) if is_remote else ""
-    resumed = resumed and not ("copied_from" in run.facts and "status" not in run.facts)
-    run.observer.noted(Started(config, settings.provider, model, host, out, resumed))
+    run.observer.noted(Started(config, settings.provider, model, host, out, resumed="status" in run.facts))
     is_called = is_remote and settings.run.mode != "files" and not run.cluster
     if is_called and (variable := built.unset_key(settings.llm, run.environment)):
         message = _("{variable} is not set: no key is sent").format(variable=variable)
@@ -200,9 +193,11 @@ class Invocation:
         """Return what the layers name, without defaults and presets. Raises ConfigError."""
         return named_values(self.config_file(), self.flags, isolated=self.isolated)
 
-    def settings(self) -> Settings:
-        """Load the settings. Raises ConfigError."""
-        return load_settings(self.config_file(), self.flags, isolated=self.isolated)
+    def settings(self, facts: Mapping[str, Any] = {}) -> Settings:
+        """Load the settings; for a run with these `facts`, over the stored ones, and its flags of the beginning first. Raises ConfigError."""
+        config, flags = self.config_file(facts), overlay(facts.get("flags", {}), self.flags)
+        settings = load_settings(config, flags, base=facts.get("settings", {}), isolated=self.isolated)
+        return with_absolute_paths(settings, Path(facts["folder"])) if facts else settings
 
 
 @contextmanager
@@ -266,7 +261,7 @@ def reopen_run(
     ):
         facts = ledger.meta()
         store.refuse_merged(directory, facts)
-        settings = settings_of_today(invocation, facts)
+        settings = invocation.settings(facts)
         if config := invocation.config_file(facts):
             facts["config_file"] = str(config.absolute())
         if changed != "ignore":
@@ -318,13 +313,6 @@ def settings_facts(
         **texts,
         **dict.fromkeys((FAILURES_FACT, REFUSED_FACT)),
     }
-
-
-def settings_of_today(invocation: Invocation, facts: Mapping[str, Any]) -> Settings:
-    """Lay the config file and the flags, first those of the beginning, over the stored settings."""
-    config, flags = invocation.config_file(facts), overlay(facts["flags"], invocation.flags)
-    settings = load_settings(config, flags, base=facts["settings"], isolated=invocation.isolated)
-    return with_absolute_paths(settings, Path(facts["folder"]))
 
 
 def _take_changes(
@@ -457,7 +445,7 @@ def copy_users(
     with Ledger.watch(source.ledger) as ledger:
         origin = ledger.meta()
         origin["flags"] = overlay(origin["flags"], origin.get("reparsed", {}))
-        settings = settings_of_today(invocation, origin)
+        settings = invocation.settings(origin)
         facts = settings_facts(settings, invocation, origin)
         in_force = store.binding_in_force(origin)
         changed = store.changes(in_force, facts["binding"])
@@ -493,7 +481,7 @@ def copy_users(
                         " --seed; name another folder with --out, or remove it"
                     )
                     raise RunDirectoryError(message.format(path=directory.path))
-                settings = settings_of_today(invocation, found)
+                settings = invocation.settings(found)
                 builder, limits = built.builder_and_limits(settings, found)
                 measured = ((log, measure_parts(log, builder, limits)) for log in map(ledger.log, users))
                 intake.log_users(made, measured, most_users=0, stop=Stop())

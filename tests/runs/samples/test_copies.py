@@ -30,7 +30,7 @@ def test_another_seed_draws_others() -> None:
 def source(tmp_path: Path) -> RunDirectory:
     place = Place(tmp_path, users=12)
     with place.begin() as run:
-        finish(run, resumed=False)
+        finish(run)
     return RunDirectory.find(place.out)
 
 
