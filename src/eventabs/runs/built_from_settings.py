@@ -41,7 +41,7 @@ from eventabs.store import Ledger, RunDirectory
 LANGUAGE_USERS = 20  # whose words decide the prompt's language
 
 
-def _text(path: str, setting: str, before: str | None) -> str | None:
+def named_text(path: str, setting: str, before: str | None = None) -> str | None:
     """Read a file that a setting names; return the text `before` where it names none, or that is gone. Raises ConfigError."""
     if not path or (before is not None and not Path(path).is_file()):
         return before
@@ -52,21 +52,11 @@ def _text(path: str, setting: str, before: str | None) -> str | None:
         raise ConfigError(message.format(setting=setting, path=path, error=error)) from None
 
 
-def template_text(settings: Settings, before: str | None = None) -> str | None:
-    """Return the user's own template, else that of `before`, at the beginning of a run; None for the one that ships."""
-    return _text(settings.prompt.template, "prompt.template", before)
-
-
-def rules_text(settings: Settings, before: str | None = None) -> str:
-    """Return the user's own rules, else those of `before`, at the beginning of a run, or those that ship."""
-    text = _text(settings.rules.file, "rules.file", before)
-    return providers.shipped_rules() if text is None else text
-
-
 def named_texts(settings: Settings, before: Mapping[str, Any] = {}) -> dict[str, Any]:
-    """Return both texts as a run remembers them; `before`: its facts so far."""
-    template = template_text(settings, before.get("template"))
-    return {"template": template, "rules": rules_text(settings, before.get("rules"))}
+    """Return the user's own template, None for the one that ships, and rules; those of `before`, a run's facts so far, where they are gone."""
+    template = named_text(settings.prompt.template, "prompt.template", before.get("template"))
+    rules = named_text(settings.rules.file, "rules.file", before.get("rules"))
+    return {"template": template, "rules": providers.shipped_rules() if rules is None else rules}
 
 
 def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Language:
@@ -205,20 +195,26 @@ _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a
 
 def require_usable_provider(settings: Settings, environment: Mapping[str, str]) -> None:
     """Raise ConfigError where the settings name no provider that could be asked."""
-    is_elsewhere = settings.cluster.engine != "local"
+    llm, is_elsewhere = settings.llm, settings.cluster.engine != "local"
     if settings.is_remote:
-        if not settings.llm.model:
-            raise ConfigError(no_model_message(settings.llm.preset))
-        if is_elsewhere:
-            _refuse_secrets(settings.llm, environment)
+        if not llm.model:
+            raise ConfigError(no_model_message(llm.preset))
+        public = {key: store.public_url(getattr(llm, key)) for key in ("base_url", "proxy")}
+        for key, value in {**public, "extra_headers": {}}.items() if is_elsewhere else ():
+            variable = f"EVENTABS_LLM__{key.upper()}"
+            if getattr(llm, key) != value and variable not in environment:
+                message = _(
+                    "llm.{key} may hold a secret, which is not sent to other machines; export {variable} here and where Ray is started"
+                )
+                raise ConfigError(message.format(key=key, variable=variable))
         # where requests could not leave, this raises
-        providers.proxy_of(providers.endpoint_of(settings.llm, {} if is_elsewhere else environment))
-        if settings.run.mode != "files" and not is_elsewhere and lacks_key(settings.llm, environment):
+        providers.proxy_of(providers.endpoint_of(llm, {} if is_elsewhere else environment))
+        if settings.run.mode != "files" and not is_elsewhere and lacks_key(llm, environment):
             message = _(
                 "{host} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
             )
-            variable, host = settings.llm.api_key_env, store.host_of(settings.llm.base_url)
-            raise ConfigError(message.format(host=host, variable=variable))
+            host = store.host_of(llm.base_url)
+            raise ConfigError(message.format(host=host, variable=llm.api_key_env))
     elif is_elsewhere:
         message = _(
             "--engine ray is for calls to a model, and the built-in rules answer here; set llm.model or --model"
@@ -229,20 +225,8 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
             "--mode {mode} is for a model, and the built-in rules answer here; set llm.model or --model"
         )
         raise ConfigError(message.format(mode=settings.run.mode))
-    if settings.run.max_cost and settings.llm.price.cost(1, 1) is None:
+    if settings.run.max_cost and llm.price.cost(1, 1) is None:
         raise ConfigError(_("--max-cost needs prices; set input and output under [llm.price] in the config"))
-
-
-def _refuse_secrets(llm: LlmSettings, environment: Mapping[str, str]) -> None:
-    """Raise ConfigError for settings that other machines need and that are never sent to them."""
-    public = {key: store.public_url(getattr(llm, key)) for key in ("base_url", "proxy")}
-    for key, value in {**public, "extra_headers": {}}.items():
-        variable = f"EVENTABS_LLM__{key.upper()}"
-        if getattr(llm, key) != value and variable not in environment:
-            message = _(
-                "llm.{key} may hold a secret, which is not sent to other machines; export {variable} here and where Ray is started"
-            )
-            raise ConfigError(message.format(key=key, variable=variable))
 
 
 def batch_profile(settings: Settings) -> BatchProfile:

@@ -225,7 +225,8 @@ def _prepared(
     def at_level(level: Compaction) -> tuple[PromptBuilder, BatchLimits]:
         compaction = settings.compaction.model_copy(update={"level": level})
         own = settings.model_copy(update={"compaction": compaction})
-        facts = {"prompt_language": language, "template": built.template_text(own)}
+        template = built.named_text(own.prompt.template, "prompt.template")
+        facts = {"prompt_language": language, "template": template}
         return built.builder_and_limits(own, {**facts, "legend": built.legend_of(own, facts, sample)})
 
     return language, at_level

@@ -20,7 +20,7 @@ from eventabs.ingest import Description, Export, FileStamp, Frame, InputSettings
 from eventabs.interface_language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import BatchLimits, Compactor, Parts, PromptBuilder
-from eventabs.providers import load_rules
+from eventabs.providers import load_rules, shipped_rules
 from eventabs.runs import built_from_settings as built
 from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.observer import InputGone, InputRead, Note, RowShown
@@ -82,7 +82,8 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
     unmet = built.unmet_rules(settings, language, (word for word, _rows in export.actions()))
     unknown, conversions = dict[str, int](), dict[str, int]()
     if not settings.is_remote:
-        rules = load_rules(built.rules_text(settings), language)
+        own = built.named_text(settings.rules.file, "rules.file")
+        rules = load_rules(shipped_rules() if own is None else own, language)
         for word, number in export.actions():
             told = conversions if rules.classify(word, "", "").category == prompts.CONVERSION else unknown
             if len(told) < _MOST_ACTIONS and (told is conversions or rules.meaning(word) not in rules.known):

@@ -178,11 +178,8 @@ class SpendingLimit:
     tier: str = ""
     tokens_before: int = 0
     cost_before: float = 0.0
-
-    def __post_init__(self) -> None:
-        self._limits_any = bool(self.settings.run.max_cost or self.settings.run.max_total_tokens)
-        self._in_flight = 0
-        self._reserved_input = 0
+    _in_flight: int = 0
+    _reserved_input: int = 0
 
     def hold(self, calls: int, input_tokens: int) -> None:
         """Reserve what calls may take that are out already; `input_tokens` are those of all their prompts."""
@@ -191,7 +188,8 @@ class SpendingLimit:
 
     def reserve(self, batch: Batch, tracker: ProgressTracker) -> bool:
         """Reserve what a batch may take. False: calls in flight have to show first what they took. Raises LimitReachedError where none is."""
-        if not self._limits_any:
+        most_cost, most_tokens = self.settings.run.max_cost, self.settings.run.max_total_tokens
+        if not (most_cost or most_tokens):
             return True
         counts, tokens_in = tracker.counts, self.input_tokens(batch)
         reserved_in = self._reserved_input + tokens_in
@@ -200,7 +198,6 @@ class SpendingLimit:
         rest = tracker.price.cost(reserved_in, reserved_out, tier=self.tier)
         cost = (tracker.cost or 0.0) - self.cost_before
         used = counts.prompt_tokens + counts.completion_tokens - self.tokens_before
-        most_cost, most_tokens = self.settings.run.max_cost, self.settings.run.max_total_tokens
         if most_cost and rest is not None and cost + rest > most_cost:
             passed = f"--max-cost {most_cost}"
         elif most_tokens and used + reserved_in + reserved_out > most_tokens:
@@ -215,8 +212,7 @@ class SpendingLimit:
 
     def release(self, batch: Batch) -> None:
         """Give back what `reserve` took: the call has ended and its real tokens are counted."""
-        if self._limits_any:
-            self.hold(-1, -self.input_tokens(batch))
+        self.hold(-1, -self.input_tokens(batch))
 
     def input_tokens(self, batch: Batch) -> int:
         """Count the tokens of a batch's prompt."""
