@@ -358,7 +358,7 @@ def test_an_error_of_the_endpoint_comes_back_from_a_machine_as_it_was(error: err
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        ("", "--engine ray is for calls to a model"),
+        ("", "--engine ray is for a model"),
         (
             '[llm]\nmodel = "m"\nextra_headers = {X-Team = "a"}\n',
             "export EVENTABS_LLM__EXTRA_HEADERS here and where Ray is started",

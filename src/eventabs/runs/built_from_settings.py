@@ -215,16 +215,10 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
             )
             host = store.host_of(llm.base_url)
             raise ConfigError(message.format(host=host, variable=llm.api_key_env))
-    elif is_elsewhere:
-        message = _(
-            "--engine ray is for calls to a model, and the built-in rules answer here; set llm.model or --model"
-        )
-        raise ConfigError(message)
-    elif settings.run.mode != "live":
-        message = _(
-            "--mode {mode} is for a model, and the built-in rules answer here; set llm.model or --model"
-        )
-        raise ConfigError(message.format(mode=settings.run.mode))
+    elif is_elsewhere or settings.run.mode != "live":
+        flag = "--engine ray" if is_elsewhere else f"--mode {settings.run.mode}"
+        message = _("{flag} is for a model, and the built-in rules answer here; set llm.model or --model")
+        raise ConfigError(message.format(flag=flag))
     if settings.run.max_cost and llm.price.cost(1, 1) is None:
         raise ConfigError(_("--max-cost needs prices; set input and output under [llm.price] in the config"))
 

@@ -160,9 +160,7 @@ def _last_failure(ledger: Ledger, status: Status, began: float) -> CallFailed | 
         parts = len(store.unpack_parts(users))
         if ended == "failed":
             return CallFailed(call_id, parts, error or "")
-        reasons = (
-            "SELECT reason, count(*) FROM outcomes WHERE call_id = ? AND reason IS NOT NULL GROUP BY reason"
-        )
+        reasons = "SELECT reason, count(*) FROM outcomes WHERE call_id = ? AND reason IS NOT NULL GROUP BY 1"
         if unusable := dict(ledger.rows(reasons, call_id)):
             return BatchDone(call_id, parts, parts - sum(unusable.values()), unusable, seconds or 0.0)
     return None

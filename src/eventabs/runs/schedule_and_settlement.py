@@ -18,14 +18,7 @@ from eventabs.errors_and_exit_codes import (
     RateLimitedError,
     RejectedRequestError,
 )
-from eventabs.prompts import (
-    BatchLimits,
-    PromptBuilder,
-    measure_parts,
-    overlapping_parts,
-    plan,
-    shuffled,
-)
+from eventabs.prompts import BatchLimits, PromptBuilder, measure_parts, overlapping_parts, plan, shuffled
 from eventabs.providers import Endpoint, endpoint_of
 from eventabs.runs.built_from_settings import RunContext, make_reader
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
