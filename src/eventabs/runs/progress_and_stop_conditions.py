@@ -117,19 +117,34 @@ class ProgressTracker:
         return cause
 
     def progress(self, *, waiting: int, workers: int) -> Progress:
-        """Return the counts and what the pace says. `waiting`: batches not sent yet; `workers`: calls that may be in flight now."""
+        """Return the counts and what the pace says. `waiting`: batches not sent yet; `workers`: calls that may be in flight now.
+
+        The rest takes the time of a call for each, or the pace of late if that is slower. Waits between calls (cooldowns, limits on
+        requests) show in the pace only; the first pace is no pace: that many workers end their first calls all at once.
+        """
         remaining, facts = waiting + self.under_way, asdict(self.counts)
+        replies, ends, cost = self._replies, self._ends, self.cost
         if self.receiving:  # by the characters that a token had in the answers before
-            characters = sum(reply.characters for reply in self._replies)
-            tokens = sum(reply.completion_tokens for reply in self._replies)
+            characters = sum(reply.characters for reply in replies)
+            tokens = sum(reply.completion_tokens for reply in replies)
             # before a reply has shown how many: between English and Chinese
             ratio = tokens / characters if characters else 0.5
             facts["completion_tokens"] += int(self.receiving * ratio)
-        eta, speed = self._pace(remaining, workers)
-        cost, projected = self.cost, None
-        if cost is not None and remaining and self._replies:
-            recent = sum(reply.cost or 0.0 for reply in self._replies)
-            projected = cost + remaining * recent / len(self._replies)
+        eta = speed = projected = None
+        if replies:
+            mean = sum(reply.seconds for reply in replies) / len(replies)
+            eta = max(remaining / workers, 1.0) * mean if remaining else 0.0
+            if len(ends) >= max(2 * workers, 3):
+                eta = max(eta, remaining * (ends[-1] - ends[0]) / (len(ends) - 1))
+            now, known_since = self._clock(), replies[0].at
+            if len(replies) < _RECENT_CALLS:  # else others came before, which are forgotten
+                known_since = min(reply.at - reply.seconds for reply in replies)
+            # a minute, and two calls at least, or the speed would jump with each reply
+            since = max(known_since, now - max(60.0, 2 * mean))
+            tokens = sum(reply.completion_tokens for reply in replies if reply.at > since)
+            speed = tokens / (now - since) if now > since else None
+            if cost is not None and remaining:
+                projected = cost + remaining * sum(reply.cost or 0.0 for reply in replies) / len(replies)
         return Progress(
             **facts,
             batches_total=self._numbers["batches_done"] + remaining,
@@ -142,27 +157,6 @@ class ProgressTracker:
             cost_projected=projected,
             seconds=self.seconds,
         )
-
-    def _pace(self, remaining: int, workers: int) -> tuple[float | None, float | None]:
-        """Return how long the rest takes, by the time of a call or the pace of late if that is slower, and the tokens a second.
-
-        Waits between calls (cooldowns, limits on requests) show in the pace only; the first pace is no
-        pace: that many workers end their first calls all at once.
-        """
-        replies, ends = self._replies, self._ends
-        if not replies:
-            return None, None
-        mean = sum(reply.seconds for reply in replies) / len(replies)
-        eta = max(remaining / workers, 1.0) * mean if remaining else 0.0
-        if len(ends) >= max(2 * workers, 3):
-            eta = max(eta, remaining * (ends[-1] - ends[0]) / (len(ends) - 1))
-        now, known_since = self._clock(), replies[0].at
-        if len(replies) < _RECENT_CALLS:  # else others came before, which are forgotten
-            known_since = min(reply.at - reply.seconds for reply in replies)
-        # a minute, and two calls at least, or the speed would jump with each reply
-        since = max(known_since, now - max(60.0, 2 * mean))
-        tokens = sum(reply.completion_tokens for reply in replies if reply.at > since)
-        return eta, tokens / (now - since) if now > since else None
 
 
 @dataclass(eq=False)

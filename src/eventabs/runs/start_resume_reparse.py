@@ -199,6 +199,22 @@ class Invocation:
         settings = load_settings(config, flags, base=facts.get("settings", {}), isolated=self.isolated)
         return with_absolute_paths(settings, Path(facts["folder"])) if facts else settings
 
+    def facts_of(self, settings: Settings, before: Mapping[str, Any] = {}) -> dict[str, Any]:
+        """Return what a run remembers of its settings, and of the texts that they name; `before`: the facts that these follow."""
+        config = self.config_file(before)
+        texts = built.named_texts(settings, before)
+        binding = store.binding_facts(settings, **texts, instructions=VERSION)
+        return {
+            "config_file": str(config.absolute()) if config else before.get("config_file", ""),
+            "flags": store.public_flags(overlay(before.get("flags", {}), self.flags)),
+            "settings": store.public_settings(settings),
+            "reparsed": {},
+            "binding": binding,
+            "settings_fingerprint": store.facts_fingerprint(binding),
+            **texts,
+            **dict.fromkeys((FAILURES_FACT, REFUSED_FACT)),
+        }
+
 
 @contextmanager
 def begin_run(
@@ -212,7 +228,7 @@ def begin_run(
         "run_id": uuid.uuid4().hex,
         "created_at": store.timestamp(),
         "folder": str(Path.cwd()),
-        **settings_facts(settings, invocation),
+        **invocation.facts_of(settings),
     }
     path = out or default_out(named, settings.input.shard)
     with suppress(OSError):  # of a ledger that is not there
@@ -296,25 +312,6 @@ def default_out(paths: Sequence[str], shard: str = "") -> Path:
     return Path(f"{stem}{part}.eventabs")
 
 
-def settings_facts(
-    settings: Settings, invocation: Invocation, before: Mapping[str, Any] = {}
-) -> dict[str, Any]:
-    """Return what a run remembers of its settings, and of the texts that they name; `before`: the facts that these follow."""
-    config = invocation.config_file(before)
-    texts = built.named_texts(settings, before)
-    binding = store.binding_facts(settings, **texts, instructions=VERSION)
-    return {
-        "config_file": str(config.absolute()) if config else before.get("config_file", ""),
-        "flags": store.public_flags(overlay(before.get("flags", {}), invocation.flags)),
-        "settings": store.public_settings(settings),
-        "reparsed": {},
-        "binding": binding,
-        "settings_fingerprint": store.facts_fingerprint(binding),
-        **texts,
-        **dict.fromkeys((FAILURES_FACT, REFUSED_FACT)),
-    }
-
-
 def _take_changes(
     run: RunContext, invocation: Invocation, *, accepted: bool, reads_anew: bool
 ) -> tuple[Note, ...]:
@@ -323,7 +320,7 @@ def _take_changes(
     Where nothing is answered yet, only those that the input was read under, and all of a run that was copied from another, are
     refused. `reads_anew`: the input of all users, which is then compared with what is known.
     """
-    facts = settings_facts(run.settings, invocation, run.facts)
+    facts = invocation.facts_of(run.settings, run.facts)
     changed = store.changes(run.facts["binding"], facts["binding"])
     before, now = run.facts["settings"]["input"].get("shard", ""), run.settings.input.shard
     if now != before:  # the users would be those of another run directory
@@ -446,7 +443,7 @@ def copy_users(
         origin = ledger.meta()
         origin["flags"] = overlay(origin["flags"], origin.get("reparsed", {}))
         settings = invocation.settings(origin)
-        facts = settings_facts(settings, invocation, origin)
+        facts = invocation.facts_of(settings, origin)
         in_force = store.binding_in_force(origin)
         changed = store.changes(in_force, facts["binding"])
         # what prompts show: replies can be read under other words, users not be asked under both
