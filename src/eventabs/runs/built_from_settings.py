@@ -77,8 +77,22 @@ def legend_of(settings: Settings, facts: Mapping[str, Any], sample: Sequence[Use
 
 
 def builder_and_limits(settings: Settings, facts: Mapping[str, Any]) -> tuple[PromptBuilder, BatchLimits]:
-    """Make the builder of a run's requests, with the legend that was settled when the input was read, and the limits of a batch."""
-    prompt, language = settings.prompt, facts["prompt_language"]
+    """Make the builder of a run's requests, with the legend that was settled when the input was read, and the limits of a batch.
+
+    Raises ConfigError where answers are to be constrained in a way that does not fit their form.
+    """
+    prompt, llm, language = settings.prompt, settings.llm, facts["prompt_language"]
+    needed = {"grammar": "lines", "schema": "schema"}.get(llm.constrain, prompt.answer)
+    if prompt.answer != needed:
+        message = _(
+            'llm.constrain = "{constrain}" goes with prompt.answer = "{needed}", not "{answer}"; set one of them'
+        )
+        raise ConfigError(message.format(constrain=llm.constrain, needed=needed, answer=prompt.answer))
+    if llm.constrain == "schema" and "response_format" in llm.omit:
+        message = _(
+            'llm.constrain = "schema" is sent as response_format, which llm.omit leaves out; change one of them'
+        )
+        raise ConfigError(message)
     instructions = Instructions(
         language=language,
         vocabulary=settings.vocabulary.in_force(language),
@@ -96,30 +110,11 @@ def builder_and_limits(settings: Settings, facts: Mapping[str, Any]) -> tuple[Pr
         counter=TokenCounter(prompt.tokenizer),
         strip=settings.compaction.strip,
         legend=facts.get("legend"),
-        constrained=_is_constrained(settings),
+        constrained=bool(llm.grammar_field) if llm.constrain == "auto" else llm.constrain != "none",
     )
     budget = settings.budget.model_dump()
     limits = BatchLimits(**budget, instructions_tokens=builder.instructions_tokens, counter=builder.counter)
     return builder, limits
-
-
-def _is_constrained(settings: Settings) -> bool:
-    """Whether a request constrains its answer. Raises ConfigError where the constraint does not fit the form."""
-    llm, answer = settings.llm, settings.prompt.answer
-    if llm.constrain in ("auto", "none"):
-        return llm.constrain == "auto" and bool(llm.grammar_field)
-    needed = "lines" if llm.constrain == "grammar" else "schema"
-    if answer != needed:
-        message = _(
-            'llm.constrain = "{constrain}" goes with prompt.answer = "{needed}", not "{answer}"; set one of them'
-        )
-        raise ConfigError(message.format(constrain=llm.constrain, needed=needed, answer=answer))
-    if needed == "schema" and "response_format" in llm.omit:
-        message = _(
-            'llm.constrain = "schema" is sent as response_format, which llm.omit leaves out; change one of them'
-        )
-        raise ConfigError(message)
-    return True
 
 
 def make_reader(settings: Settings, facts: Mapping[str, Any]) -> Reader:

@@ -52,11 +52,9 @@ class InputDescription:
             **self.actions,
         }
 
-    def notes(self) -> Iterator[Note]:
-        """Yield what a run says about it, beside how much was read."""
-        yield from self.found.mappings
-        yield from self.rows
-        yield from self.warnings
+    def notes(self) -> tuple[Note, ...]:
+        """Return what a run says about it, beside how much was read."""
+        return (*self.found.mappings, *self.rows, *self.warnings)
 
 
 _COUNTED = (
@@ -363,13 +361,11 @@ def _told(export: Export) -> str:
     while len(first) < len(export.reasons):
         reject = next(rejects)
         first.setdefault(reject.reason, reject)
-    example = _("{reason} {count}, first in {file} line {line}")
-    return "; ".join(
-        example.format(
-            reason=reason, count=count, file=Path(first[reason].file).name, line=first[reason].line
-        )
-        for reason, count in export.reasons.items()
-    )
+    example, told = _("{reason} {count}, first in {file} line {line}"), list[str]()
+    for reason, count in export.reasons.items():
+        file, line = Path(first[reason].file).name, first[reason].line
+        told.append(example.format(reason=reason, count=count, file=file, line=line))
+    return "; ".join(told)
 
 
 def log_users(ledger: Ledger, users: Iterable[tuple[UserLog, Parts]], *, most_users: int, stop: Stop) -> None:
