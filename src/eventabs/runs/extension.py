@@ -10,7 +10,7 @@ import re
 import shlex
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import asdict, dataclass, field, replace
 from heapq import merge, nlargest
 from itertools import chain, groupby
@@ -68,7 +68,7 @@ class UserChange(NamedTuple):
     late: int = 0
     too_late: tuple[Behavior, ...] = ()
     removed: tuple[int, ...] = ()
-    replaced: frozenset[int] = frozenset()
+    replaced: AbstractSet[int] = frozenset()
 
 
 def _epoch_day(behavior: Behavior) -> int:
@@ -116,20 +116,18 @@ def compared(
     removed = tuple(index for index in missing if _epoch_day(log[index]) in window.days)
     gone = {at: list(indices) for at, indices in groupby(removed, lambda index: log[index].instant)}
     latest = log[-1].instant if log else None
-    added, too_late, replaced, late = [], [], [], 0
+    added, too_late, replaced, late = [], [], set(), 0
     for behavior in new:
         at = behavior.instant
         if gone.get(at):
-            replaced.append(gone[at].pop(0))
+            replaced.add(gone[at].pop(0))
         elif latest is not None and at < latest:
             if latest - at > lateness:
                 too_late.append(behavior)
                 continue
             late += 1
         added.append(behavior)
-    return UserChange(
-        known, ordinals, seen, tuple(added), late, tuple(too_late), removed, frozenset(replaced)
-    )
+    return UserChange(known, ordinals, seen, tuple(added), late, tuple(too_late), removed, replaced)
 
 
 class Survey:

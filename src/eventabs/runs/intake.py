@@ -90,11 +90,11 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
     return InputDescription(found, tuple(rows), (*found.warnings, *unmet), read, actions)
 
 
-def other_reading(run: RunContext, changed: str, *, accepted: bool) -> tuple[Note, ...]:
+def other_reading(run: RunContext, changed: str, *, accepted: bool) -> list[Note]:
     """Say how many users keep their reading though its settings have `changed`. Raises RunDirectoryError unless that is `accepted`."""
     ((users,),) = run.ledger.rows("SELECT count(*) FROM users")
     if not users:
-        return ()
+        return []
     message = ngettext(
         "{count} user was read under earlier settings and stays so ({changes}); to read all alike, begin a new run with"
         " another --out",
@@ -105,7 +105,7 @@ def other_reading(run: RunContext, changed: str, *, accepted: bool) -> tuple[Not
     if not accepted:
         refusal = _("{message}; or undo that, or take it with --accept-changes")
         raise RunDirectoryError(refusal.format(message=message))
-    return (InputWarning("earlier_reading", message),)
+    return [InputWarning("earlier_reading", message)]
 
 
 STDIN = "-"

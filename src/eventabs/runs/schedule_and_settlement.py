@@ -494,9 +494,7 @@ class Session:
         pieces = tuple(measure_parts(log, self.builder, halves, start=start))
         return change._replace(state="pending", replaced_by=pieces) if len(pieces) > 1 else change
 
-    def _settled(
-        self, ledger: Ledger, asked: Iterable[PlannedPart], changes: Sequence[PartChange]
-    ) -> _Settled:
+    def _settled(self, ledger: Ledger, asked: Iterable[PlannedPart], changes: list[PartChange]) -> _Settled:
         """Return what changes that are written down have made of their users."""
         whole = {planned.part for planned in asked if planned.is_whole}
         users, counts, again = dict[str, SettledUser](), Counter[str](), list[Part]()

@@ -312,9 +312,7 @@ def default_out(paths: Sequence[str], shard: str = "") -> Path:
     return Path(f"{stem}{part}.eventabs")
 
 
-def _take_changes(
-    run: RunContext, invocation: Invocation, *, accepted: bool, reads_anew: bool
-) -> tuple[Note, ...]:
+def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool, reads_anew: bool) -> list[Note]:
     """Refuse settings that differ from those of the beginning, or take them for what is still pending.
 
     Where nothing is answered yet, only those that the input was read under, and all of a run that was copied from another, are
@@ -334,7 +332,7 @@ def _take_changes(
     is_answered = bool(run.ledger.rows("SELECT 1 FROM answered_or_awaited LIMIT 1"))
     # the logs in the ledger depend on these settings
     is_reading = any(key.startswith(("input.", "profiles")) for key, *_values in changed)
-    notes = tuple[Note, ...]()
+    notes = list[Note]()
     if is_reading and not reads_anew:
         notes = intake.other_reading(run, store.shown_changes(changed), accepted=accepted)
     if changed and not accepted and (is_answered or is_reading or "copied_from" in run.facts):
@@ -345,17 +343,17 @@ def _take_changes(
         raise RunDirectoryError(message.format(changes=store.shown_changes(changed)))
     run.facts["other_input_accepted"] = accepted
     if not changed:
-        return ()
+        return []
     run.remember(**facts)
     if run.settings.run.mode != "live" and (awaited := store.unanswered(run.ledger)):
         message = _("requests that are out ({count}) keep the earlier settings; --mode live asks them anew")
-        notes = (*notes, InputWarning("requests_out", message.format(count=len(awaited))))
+        notes.append(InputWarning("requests_out", message.format(count=len(awaited))))
     if "prompt_language" in run.facts:
         parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
         sample = [run.ledger.log(*part) for part in islice(parts, 500)]
         run.remember(legend=built.legend_of(run.settings, run.facts, sample) if sample else None)
         intake.measure_again(run.ledger, *built.builder_and_limits(run.settings, run.facts))
-    return (SettingsTaken(store.shown_changes(changed), is_answered), *notes)
+    return [SettingsTaken(store.shown_changes(changed), is_answered), *notes]
 
 
 def reparse(run: RunContext) -> RunState:
