@@ -67,13 +67,15 @@ def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Languag
     return prompt_language([text for b in behaviors for text in (b.action, b.item, b.place)])
 
 
-def legend_of(settings: Settings, facts: Mapping[str, Any], sample: Sequence[UserLog]) -> dict[str, str]:
-    """Return the run's legend, made from the names of some users; empty at level `line`."""
-    if settings.compaction.level == "line":
-        return {}
-    bare = {key: facts[key] for key in ("prompt_language", "template")}
-    builder, limits = builder_and_limits(settings, bare)
-    return builder.legend_for(sample, limits)
+def settled_facts(settings: Settings, facts: Mapping[str, Any], sample: Sequence[UserLog]) -> dict[str, Any]:
+    """Return the prompt's language and the legend, empty at level `line`: as in a run's `facts`, else by the words of some users."""
+    language, legend = facts.get("prompt_language"), facts.get("legend")
+    language = language or prompt_language_of(settings, sample)
+    if legend is None and settings.compaction.level != "line":
+        bare = {"prompt_language": language, "template": facts["template"]}
+        builder, limits = builder_and_limits(settings, bare)
+        legend = builder.legend_for(sample, limits)
+    return {"prompt_language": language, "legend": legend or {}}
 
 
 def builder_and_limits(settings: Settings, facts: Mapping[str, Any]) -> tuple[PromptBuilder, BatchLimits]:

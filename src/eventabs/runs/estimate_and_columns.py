@@ -21,7 +21,7 @@ from eventabs import prompts, providers  # providers load the HTTP stack when fi
 from eventabs.config import Settings, explained_settings, overlay
 from eventabs.errors_and_exit_codes import ConfigError, EndpointError, InputError, StorageError, UsageError
 from eventabs.ingest import SHOWN_ROWS, Export, input_table, masked_sample, open_export
-from eventabs.interface_language import Language, gettext as _, ngettext
+from eventabs.interface_language import gettext as _, ngettext
 from eventabs.object_stores import is_address
 from eventabs.prompts import BatchLimits, Bound, PromptBuilder, TokenCounter
 from eventabs.providers import load_preset
@@ -103,12 +103,12 @@ def estimate_run(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> E
     counter, counts, tokens_long = TokenCounter(settings.prompt.tokenizer), list[int](), 0
     at_dense, dense_parts, of_sampled = None, list[PlannedPart](), list[int]()
     with opened_export(settings, paths, on_copy) as export:
-        language, at_level = _prepared(settings, export)
-        builder, limits = at_level(settings.compaction.level)
+        builder, limits = _builder_at(settings.compaction.level, settings, export)
+        language = builder.instructions.language
         parts = list[PlannedPart]()
         if settings.compaction.level != "dense":
             with suppress(ConfigError):  # a template of the user's own need not explain it
-                at_dense = at_level("dense")
+                at_dense = _builder_at("dense", settings, export)
         users = min(settings.run.limit or export.users, export.users)
         with_rows = max(1, _SAMPLED_ROWS * export.users // max(1, export.behaviors))
         most, stretch = min(_SAMPLED_USERS, with_rows, users), -(-users // _SAMPLED_PLACES)
@@ -181,7 +181,7 @@ def describe_input(settings: Settings, paths: Sequence[str]) -> InputDescription
 def first_request(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> Request:
     """Return the first request of the plan, exactly as it would be sent."""
     with opened_export(settings, paths, on_copy) as export:
-        builder, limits = _prepared(settings, export)[1](settings.compaction.level)
+        builder, limits = _builder_at(settings.compaction.level, settings, export)
         groups = export.groups(settings.run.limit)
         measured = (prompts.measure_group(group, builder, limits) for group in groups)
         parts = [PlannedPart(*each) for of_group in measured for each in of_group]
@@ -214,22 +214,14 @@ def opened_export(
             yield export
 
 
-def _prepared(
-    settings: Settings, export: Export
-) -> tuple[Language, Callable[[Compaction], tuple[PromptBuilder, BatchLimits]]]:
-    """Return the prompt's language, and what makes the builder of prompts at a level, with the limits of a batch."""
+def _builder_at(level: Compaction, settings: Settings, export: Export) -> tuple[PromptBuilder, BatchLimits]:
+    """Make the builder of prompts at a level, as a run would, with the limits of a batch. Raises InputError for an unreadable export."""
     intake.refuse_unreadable(export, settings.input)
+    compaction = settings.compaction.model_copy(update={"level": level})
+    own = settings.model_copy(update={"compaction": compaction})
+    facts = {"template": built.named_text(own.prompt.template, "prompt.template")}
     sample = prompts.sampled(export.user_logs())
-    language = built.prompt_language_of(settings, sample)
-
-    def at_level(level: Compaction) -> tuple[PromptBuilder, BatchLimits]:
-        compaction = settings.compaction.model_copy(update={"level": level})
-        own = settings.model_copy(update={"compaction": compaction})
-        template = built.named_text(own.prompt.template, "prompt.template")
-        facts = {"prompt_language": language, "template": template}
-        return built.builder_and_limits(own, {**facts, "legend": built.legend_of(own, facts, sample)})
-
-    return language, at_level
+    return built.builder_and_limits(own, facts | built.settled_facts(own, facts, sample))
 
 
 def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits) -> InputWarning | None:

@@ -183,19 +183,14 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
             )
             raise RunDirectoryError(message)
         refuse_unreadable(export, settings.input, run.directory)
-        first = prompts.sampled(export.user_logs())
-        language = run.facts.get("prompt_language") or built.prompt_language_of(settings, first)
-        legend = run.facts.get("legend")
-        if legend is None:
-            legend = built.legend_of(settings, run.facts | {"prompt_language": language}, first)
-        described = describe_export(export, settings, language)
+        settled = built.settled_facts(settings, run.facts, prompts.sampled(export.user_logs()))
+        described = describe_export(export, settings, settled["prompt_language"])
         told = [each["code"] for each in run.facts.get("input", {}).get("warnings", ())]
         if before != export.fingerprint or "earlier_rows" in told:
             kept = _kept_rows(run, stop.until(export.user_logs()))
             described = replace(described, warnings=(*described.warnings, *kept))
         run.remember(
-            prompt_language=language,
-            legend=legend,
+            **settled,
             input=input_facts(export, described, run.facts["paths"], export.users, export.behaviors),
             files=list(export.files),
             # what came by standard input moves with the run directory, and is nobody's to change

@@ -351,7 +351,8 @@ def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool, re
     if "prompt_language" in run.facts:
         parts = (each.part for each in run.ledger.pending_parts() if not each.part.is_link)
         sample = [run.ledger.log(*part) for part in islice(parts, 500)]
-        run.remember(legend=built.legend_of(run.settings, run.facts, sample) if sample else None)
+        bare = run.facts | {"legend": None}
+        run.remember(**(built.settled_facts(run.settings, bare, sample) if sample else {"legend": None}))
         intake.measure_again(run.ledger, *built.builder_and_limits(run.settings, run.facts))
     return [SettingsTaken(store.shown_changes(changed), is_answered), *notes]
 
