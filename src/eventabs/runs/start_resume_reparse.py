@@ -205,6 +205,7 @@ class Invocation:
         texts = built.named_texts(settings, before)
         binding = store.binding_facts(settings, **texts, instructions=VERSION)
         return {
+            "folder": before.get("folder", str(Path.cwd())),
             "config_file": str(config.absolute()) if config else before.get("config_file", ""),
             "flags": store.public_flags(overlay(before.get("flags", {}), self.flags)),
             "settings": store.public_settings(settings),
@@ -224,12 +225,7 @@ def begin_run(
     settings = with_absolute_paths(invocation.settings(), Path.cwd())
     built.require_usable_provider(settings, invocation.environment)
     named = intake.input_paths(paths, settings)
-    facts = {
-        "run_id": uuid.uuid4().hex,
-        "created_at": store.timestamp(),
-        "folder": str(Path.cwd()),
-        **invocation.facts_of(settings),
-    }
+    facts = {"run_id": uuid.uuid4().hex, "created_at": store.timestamp(), **invocation.facts_of(settings)}
     path = out or default_out(named, settings.input.shard)
     with suppress(OSError):  # of a ledger that is not there
         store.refuse_other_format(RunDirectory(path).ledger)
@@ -462,7 +458,7 @@ def copy_users(
         directory = RunDirectory.find(out) if is_there else RunDirectory.create(out)
         with directory.locked(fresh=not is_there):
             if not is_there:
-                same = {key: origin[key] for key in ("folder", "paths", "files", "prompt_language")}
+                same = {key: origin[key] for key in ("paths", "files", "prompt_language")}
                 facts |= same | own | {"legend": origin.get("legend") or {}, "input_complete": True}
                 facts |= {"run_id": uuid.uuid4().hex, "created_at": store.timestamp()}
                 Ledger.create(directory.ledger, facts).close()
