@@ -11,7 +11,6 @@ from eventabs.prompts.user_costs import log_of_part, measure_parts
 from eventabs.runs.built_from_settings import builder_and_limits
 from eventabs.runs.intake import log_users, measure_again
 from eventabs.shared_records import Batch, Part, UserLog
-from eventabs.stop_request import Stop
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import count_all, settled_user
 from runs_desk import FACTS
@@ -48,7 +47,7 @@ def take(ledger: Ledger, builder: PromptBuilder, limits: BatchLimits) -> Callabl
 
     def taken(logs: Iterable[UserLog], most_users: int = 0) -> None:
         measured = ((log, measure_parts(log, builder, limits)) for log in logs)
-        log_users(ledger, measured, most_users=most_users, stop=Stop())
+        log_users(ledger, measured, most_users)
 
     return taken
 

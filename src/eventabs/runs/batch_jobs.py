@@ -27,7 +27,7 @@ from eventabs.interface_language import gettext as _
 from eventabs.runs.built_from_settings import batch_profile
 from eventabs.runs.engine import call_live
 from eventabs.runs.observer import AwaitingEndpoint, JobChanged, RepliesRead, RequestsWritten
-from eventabs.runs.progress_and_stop_conditions import snapshot
+from eventabs.runs.progress_and_stop_conditions import REFUSED_FACT, snapshot
 from eventabs.runs.schedule_and_settlement import Call, Session, scheduler_of
 from eventabs.shared_records import BATCH_TIER, STANDARD_TIER, Message, PlannedPart, Reply, RunStatus
 from eventabs.stop_request import StopRequested
@@ -45,7 +45,10 @@ def open_job(
     (awaited,) = ledger.rows("SELECT count(*), coalesce(sum(input_tokens), 0) FROM awaited_calls")
     spending = session.spending(tier)
     spending.hold(*awaited)
-    job_id, longest, endpoint, queue = 0, 0, session.endpoint(), session.scheduler.queue
+    endpoint = providers.endpoint_of(session.run.settings.llm, session.run.environment)
+    refused = session.run.facts.get(REFUSED_FACT) or {"parameters": ()}
+    endpoint = endpoint.changed(omit=(*endpoint.llm.omit, *refused["parameters"]))
+    job_id, longest, queue = 0, 0, session.scheduler.queue
     requests, size, tokens = most
     # a line is seldom twice as long as the longest before it
     while queue and requests >= 1 and size >= 2 * longest and not session.stop.requests:

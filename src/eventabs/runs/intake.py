@@ -198,7 +198,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         )
         write_rejects(run.directory, export.rejects())
         users = prompts.measure_logs(export.groups(), *built.builder_and_limits(settings, run.facts))
-        log_users(run.ledger, users, most_users=run.most_users, stop=stop)
+        log_users(run.ledger, stop.until(users), run.most_users)
         run.remember(input_complete=not 0 < run.most_users < export.users)
     return [described.read, *described.notes()]
 
@@ -363,13 +363,12 @@ def _told(export: Export) -> str:
     return "; ".join(told)
 
 
-def log_users(ledger: Ledger, users: Iterable[tuple[UserLog, Parts]], *, most_users: int, stop: Stop) -> None:
+def log_users(ledger: Ledger, users: Iterable[tuple[UserLog, Parts]], most_users: int = 0) -> None:
     """Log the users that are not logged yet; at most `most_users` in all, 0: no limit."""
     known = ledger.logged_users()
     fresh = (user for user in users if user[0].user_id not in known)
     taken = islice(fresh, max(0, most_users - len(known)) if most_users else None)
     while chunk := list(islice(taken, USERS_A_COMMIT)):
-        stop.check()
         with ledger.transaction():
             ledger.add_users(chunk)
 

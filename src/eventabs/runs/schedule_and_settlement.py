@@ -19,7 +19,6 @@ from eventabs.errors_and_exit_codes import (
     RejectedRequestError,
 )
 from eventabs.prompts import BatchLimits, PromptBuilder, measure_parts, overlapping_parts, plan, shuffled
-from eventabs.providers import Endpoint, endpoint_of
 from eventabs.runs.built_from_settings import RunContext, make_reader
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
 from eventabs.runs.progress_and_stop_conditions import REFUSED_FACT, ProgressTracker, SpendingLimit
@@ -347,12 +346,6 @@ class Session:
         kept = {REFUSED_FACT: {"parameters": sorted(parameters)}}
         self.run.facts.update(kept)
         self.remember(kept)
-
-    def endpoint(self) -> Endpoint:
-        """Return the endpoint, without the parameters that it refuses."""
-        endpoint = endpoint_of(self.run.settings.llm, self.run.environment)
-        kept = self.run.facts.get(REFUSED_FACT) or {"parameters": ()}
-        return endpoint.changed(omit=(*endpoint.llm.omit, *kept["parameters"]))
 
     def open_call(self, ledger: Ledger, batch: Batch, *, in_flight_limit: int = 0) -> tuple[Call, Request]:
         """Compose a call and write it down, in one visit to the writer's thread."""

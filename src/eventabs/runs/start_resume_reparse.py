@@ -95,7 +95,7 @@ async def execute(  # noqa: C901  the run from start to stop
         if status != "completed":  # calls that were cut off are pending again
             run.observer.noted(progress)
         run.observer.noted(StateChanged(status, cause))
-        return summarize(run, status, cause)
+        return summarize(run, cause)
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def _tell_start(run: RunContext) -> None:
         run.observer.noted(InputWarning("unencrypted", message.format(host=address.hostname)))
 
 
-def summarize(run: RunContext, status: RunStatus, cause: str = "") -> RunState:
+def summarize(run: RunContext, cause: str = "") -> RunState:
     """Return how a run that has been saved ended, with the actions that nothing tells the built-in rules, and those of conversions."""
     state = state_of(run.directory, run.ledger)
     events, journeys, _users = store.count_standing(run.ledger)
@@ -156,7 +156,6 @@ def summarize(run: RunContext, status: RunStatus, cause: str = "") -> RunState:
     }
     return replace(
         state,
-        status=status,
         cause=cause,
         events=state.events + events,
         journeys=state.journeys + journeys,
@@ -379,7 +378,7 @@ def reparse(run: RunContext) -> RunState:
             run.observer.noted(InputWarning("kept_results", message.format(count=f"{kept:,}")))
     save_stopped(run, status, run.earlier_seconds)
     run.observer.noted(StateChanged(status))
-    return summarize(run, status)
+    return summarize(run)
 
 
 def _read_again(run: RunContext) -> tuple[int, Counter[str]]:
@@ -476,7 +475,7 @@ def copy_users(
                 settings = invocation.settings(found)
                 builder, limits = built.builder_and_limits(settings, found)
                 measured = ((log, measure_parts(log, builder, limits)) for log in map(ledger.log, users))
-                intake.log_users(made, measured, most_users=0, stop=Stop())
+                intake.log_users(made, measured)
                 parts = made.pending_parts()
                 plan = built.plan_batches(shuffled(parts, order), limits, settings)
                 first_calls = found.get("first_calls", len(plan.batches))
