@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import asdict, dataclass, field, replace
 from heapq import merge, nlargest
-from itertools import chain, groupby
+from itertools import chain, count, groupby
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -229,18 +229,15 @@ def grown(change: UserChange) -> GrownLog:
     kept = ((behavior, index) for index, behavior in enumerate(old) if index not in removed)
     added = ((behavior, _GONE) for behavior in change.added)
     places, ordinals, behaviors = [_GONE] * len(old), list[int](), list[Behavior]()
-    following = numbers[-1]
+    fresh = count(numbers[-1])
     for behavior, index in merge(kept, added, key=lambda pair: pair[0].instant):
-        if index == _GONE:
-            ordinals.append(following)
-            following += 1
-        else:
+        if index != _GONE:
             places[index] = len(behaviors)
-            ordinals.append(numbers[index])
+        ordinals.append(next(fresh) if index == _GONE else numbers[index])
         behaviors.append(behavior)
     profile = change.seen.profile or (change.known.profile if change.known else ())
     log = UserLog(change.seen.user_id, tuple(behaviors), profile)
-    ordinals.append(following)  # that of the next new one
+    ordinals.append(next(fresh))  # that of the next new one
     is_usual = ordinals == list(range(len(ordinals)))
     return GrownLog(log, places, None if is_usual else row_ranges(ordinals))
 

@@ -462,19 +462,17 @@ class Session:
         if isinstance(error, RejectedRequestError):  # a refused request is split once only
             is_final = len(parts) == 1 or bool(parts & self._rejected)
             self._rejected |= parts
-        changes: list[PartChange] = []
-        if not is_final:
-            changes = [await self._cut(change) for change in after_error(call.batch, error)]
+        judged = [] if is_final else after_error(call.batch, error)
+        changes = [await self._cut(change) for change in judged]
 
         def settle(ledger: Ledger) -> _Settled:
             ledger.fail_call(call.id, str(error), changes)
             return self._settled(ledger, (), changes)
 
-        settled = await self.writer.submit(settle)
+        self._apply(await self.writer.submit(settle))
         self.run.observer.noted(CallFailed(call.id, len(call.batch.parts), str(error)))
         if is_final:
             raise error
-        self._apply(settled)
 
     async def _cut(self, change: PartChange) -> PartChange:
         """Cut a part that is too large for an answer in halves; one row cannot be cut. A link that fails is done, with its reason."""
