@@ -324,13 +324,11 @@ def _refusal(export: Export, settings: InputSettings) -> str:
             "the input holds no user that could be read ({reasons}); check [input.columns] in the config"
         )
         return message.format(reasons=_told(export) or _("no rows"))
-    shares = [(export.rejected_rows, export.rows)]
-    if export.shard:  # rows without a user are a share of those of all shards
-        without_user = export.rows_without_user
-        own = 0 if export.shard.index else without_user
-        shares = [(export.rejected_rows - own, export.rows - own)]
-        if not (settings.strict and export.shard.index):  # one is enough to name it: the first
-            shares.append((without_user, export.rows + export.other_rows))
+    index, without_user = export.shard.index if export.shard else 0, export.rows_without_user
+    own = 0 if index else without_user  # of shards these are a share of the rows of all
+    shares = [(export.rejected_rows - own, export.rows - own)]
+    if not (settings.strict and index):  # one is enough to name it: the first
+        shares.append((without_user, export.rows + export.other_rows))
     for rejected, rows in shares:
         if rejected > settings.most_rejects * rows:
             message = _(
