@@ -17,7 +17,7 @@ from platformdirs import user_state_path
 
 from eventabs import providers, store  # providers load the HTTP stack when first looked up
 from eventabs.config import MustSettings, Settings, environment_values, with_preset
-from eventabs.errors_and_exit_codes import ConfigError, RunDirectoryError, StoppedError
+from eventabs.errors_and_exit_codes import ConfigError, RunDirectoryError
 from eventabs.ingest import canonical_action, search_pattern
 from eventabs.interface_language import Language, activate, active, gettext as _
 from eventabs.prompts import (
@@ -32,10 +32,9 @@ from eventabs.prompts import (
 )
 from eventabs.providers import BatchProfile, Cluster, Complete, LlmSettings
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
-from eventabs.runs.observer import AwaitingEndpoint, CoolingDown, MachinesChanged, Observer
+from eventabs.runs.observer import CoolingDown, MachinesChanged, Observer
 from eventabs.runs.progress_and_stop_conditions import ProgressTracker
 from eventabs.shared_records import Batch, InputWarning, PlannedPart, RunStatus, UserLog, Vocabulary
-from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory
 
 LANGUAGE_USERS = 20  # whose words decide the prompt's language
@@ -186,7 +185,6 @@ class RunContext:
         store.write_checkpoint(self.directory, self.facts, tracker.counts, status=status, batches_left=left)
 
 
-WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray
 
 
@@ -241,23 +239,6 @@ def start_command(settings: Settings) -> str:
     tokens = -(-call_tokens // 1_024) * 1_024  # a context is given in round numbers
     model = shlex.quote(settings.llm.model) if settings.llm.model else "MODEL"
     return providers.load_preset(settings.llm.preset).start_command.format(model=model, tokens=tokens)
-
-
-async def require_connection(run: RunContext, stop: Stop) -> None:
-    """Connect once before the first call, or until that works with `run.wait`. Raises StoppedError, StopRequested."""
-    settings = run.settings
-    while True:
-        try:
-            await providers.find_route(providers.endpoint_of(settings.llm, run.environment))
-        except providers.UnreachableError as error:
-            if not settings.run.wait:
-                step = no_connection_step(error, settings)
-                raise StoppedError(_("{cause}; {step}").format(cause=error, step=step)) from None
-            run.observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
-            await asyncio.sleep(WAIT_SECONDS)
-            stop.check()
-        else:
-            return
 
 
 def no_connection_step(error: "providers.UnreachableError", settings: Settings) -> str:

@@ -6,9 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from eventabs.errors_and_exit_codes import EndpointError, LimitReachedError, NoContentError, UnavailableError
+from eventabs import providers  # they load the HTTP stack when first looked up
+from eventabs.errors_and_exit_codes import EndpointError, LimitReachedError, StoppedError, UnavailableError
+from eventabs.interface_language import gettext as _
 from eventabs.providers import Complete
-from eventabs.runs.built_from_settings import WAIT_SECONDS, opened_provider, require_connection
+from eventabs.runs.built_from_settings import no_connection_step, opened_provider
 from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
 from eventabs.runs.progress_and_stop_conditions import ConcurrencyLimit, FailureLimit, snapshot
 from eventabs.runs.schedule_and_settlement import LONG_REPLY, Session
@@ -17,6 +19,7 @@ from eventabs.stop_request import StopRequested
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
 _MANY = 32  # calls at a time, whose batches are chosen before much is learnt anyway
+WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
 
 
 @dataclass(eq=False)
@@ -137,7 +140,7 @@ class Engine:
                 return
             except EndpointError as error:
                 self.concurrency.trouble(error)
-                is_queued = self._is_queued(error)
+                is_queued = self._tracker.is_queued(error)
                 place.enter("unsettled", "unread")
                 await self.session.settle_error(call, error)
                 judge = partial(self.failures.count_no_answer, error, queued=is_queued)
@@ -189,16 +192,12 @@ class Engine:
                 self._is_awaiting = False
                 return reply
 
-    def _is_queued(self, error: EndpointError) -> bool:
-        """Whether a call waited in vain while the endpoint answered another one."""
-        return isinstance(error, NoContentError) and self._tracker.receiving > 0
-
     def _note_retry(self, call_id: int, cause: EndpointError, wait_seconds: float) -> None:
         name = self._tracker.count_retry(cause)
         retry = Retry(call_id, self.session.wall_clock(), name, str(cause), wait_seconds)
         self.session.writer.post(lambda ledger: ledger.note_retry(retry))
         self.concurrency.trouble(cause)
-        self.failures.count_retry(cause, queued=self._is_queued(cause))
+        self.failures.count_retry(cause, queued=self._tracker.is_queued(cause))
         self._observer.noted(Retrying(call_id, str(cause), wait_seconds))
         self.report()
 
@@ -249,13 +248,23 @@ class _Place:
 
 
 async def call_live(session: Session, pending: list[PlannedPart]) -> RunStatus:
-    """Ask about parts call by call. Raises StoppedError, StopRequested."""
+    """Ask about parts call by call, once there is a connection. Raises StoppedError, StopRequested."""
     if not pending:
         return "completed"
-    run, is_remote = session.run, session.run.settings.is_remote
-    session.plan(pending, probe=is_remote)
-    if is_remote and run.cluster is None:
-        await require_connection(run, session.stop)
+    run, settings = session.run, session.run.settings
+    session.plan(pending, probe=settings.is_remote)
+    is_connected = not settings.is_remote or run.cluster is not None
+    while not is_connected:
+        try:
+            await providers.find_route(providers.endpoint_of(settings.llm, run.environment))
+            is_connected = True
+        except providers.UnreachableError as error:
+            if not settings.run.wait:
+                step = no_connection_step(error, settings)
+                raise StoppedError(_("{cause}; {step}").format(cause=error, step=step)) from None
+            run.observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
+            await asyncio.sleep(WAIT_SECONDS)
+            session.stop.check()
     async with opened_provider(run, session.closing, session.leave_out) as complete:
         engine = Engine(session, complete)
         loop = asyncio.get_running_loop()

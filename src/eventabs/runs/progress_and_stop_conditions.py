@@ -116,6 +116,10 @@ class ProgressTracker:
         self.add(retries=1)
         return cause
 
+    def is_queued(self, error: EndpointError) -> bool:
+        """Whether a call waited in vain while the endpoint answered another one."""
+        return isinstance(error, NoContentError) and self.receiving > 0
+
     def progress(self, *, waiting: int, workers: int) -> Progress:
         """Return the counts and what the pace says. `waiting`: batches not sent yet; `workers`: calls that may be in flight now.
 
