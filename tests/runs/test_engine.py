@@ -446,6 +446,14 @@ async def test_a_run_without_one_success_is_stopped(tmp_path: Path) -> None:
         assert len(desk.endpoint.asked) == MAX_FAILURES
 
 
+async def test_a_run_without_one_reply_ends_with_the_cause(tmp_path: Path) -> None:
+    async with working(tmp_path, 1) as desk:
+        desk.endpoint.answering = Failing(BUSY, first=1_000)
+        with pytest.raises(StoppedError, match=f"^{BUSY}$"):
+            await desk.engine().run()
+        assert desk.states() == {"u00": "failed"}
+
+
 async def test_calls_that_fail_for_most_users_stop_the_run_with_what_was_wrong_most_often(
     tmp_path: Path,
 ) -> None:

@@ -105,15 +105,6 @@ def test_a_wait_that_the_endpoint_asks_for_is_no_failure() -> None:
         limit.count_no_answer(RateLimitedError("HTTP 503", status=503, wait_seconds=1.0))
 
 
-def test_a_run_without_one_reply_ends_with_the_cause() -> None:
-    limit = Memory().process()
-    limit.require_answer(0)
-    limit.count_no_answer(TransientError("HTTP 502"))
-    limit.require_answer(1)
-    with pytest.raises(StoppedError, match="HTTP 502"):
-        limit.require_answer(0)
-
-
 AWAY = UnavailableError("HTTP 503", status=503)
 
 

@@ -45,6 +45,7 @@ class Engine:
         self._workers = list[asyncio.Task[None]]()
         self._error: Exception | None = None
         self._replies = 0
+        self._cause: EndpointError | None = None  # why the latest call without an answer has none
         self._keeping: asyncio.TimerHandle | None = None
         self._reporting: asyncio.TimerHandle | None = None
         self._is_awaiting = False
@@ -62,8 +63,8 @@ class Engine:
             self._keeping.cancel()
         if self._error is not None:
             raise self._error
-        if not self.stopped:
-            self.failures.require_answer(self._replies)
+        if not (self.stopped or self._replies) and self._cause:  # without one reply nothing is completed
+            raise StoppedError(str(self._cause))
 
     def stop(self) -> None:
         """Send no more calls; a second time, wait for none either."""
@@ -139,6 +140,7 @@ class Engine:
             except StopRequested:
                 return
             except EndpointError as error:
+                self._cause = error
                 self.concurrency.trouble(error)
                 is_queued = self._tracker.is_queued(error)
                 place.enter("unsettled", "unread")

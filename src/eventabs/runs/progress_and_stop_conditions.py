@@ -247,7 +247,6 @@ class FailureLimit:
         counted = self.facts.get(FAILURES_FACT) or {"calls": 0, "succeeded": False}
         self._failures: int = counted["calls"]
         self._succeeded: bool = counted["succeeded"]
-        self._cause: object = None
 
     def count_retry(self, error: EndpointError, *, queued: bool = False) -> None:
         """Count a try that is repeated, unless `queued`: another call was answered meanwhile. Raises FatalEndpointError, which ends its call."""
@@ -280,15 +279,9 @@ class FailureLimit:
     def count_no_answer(self, error: EndpointError, *, queued: bool = False) -> None:
         """Count a call without an answer, unless `queued`. A refusal of content shows an endpoint that works."""
         harmless = ModeratedError | ContextTooLongError if self._succeeded else RateLimitedError
-        self._cause = error
         if not queued and not isinstance(error, harmless):
             self._count(error)
             self._count_fruitless(str(error))
-
-    def require_answer(self, replies: int) -> None:
-        """Raise StoppedError at the end of a run that got no reply at all: nothing is completed then."""
-        if not replies and self._cause is not None:
-            raise StoppedError(str(self._cause))
 
     def _count(self, cause: object, raised: type[StoppedError] = StoppedError) -> None:
         self._keep(self._failures + 1, succeeded=self._succeeded)
