@@ -20,7 +20,7 @@ PRICE = Price(input=1_000.0, output=1_000.0)  # so a token costs 0.001
 
 def limit(*, max_cost: float = 0.0, max_total_tokens: int = 0) -> SpendingLimit:
     limits = {"max_cost": max_cost, "max_total_tokens": max_total_tokens}
-    return SpendingLimit(Settings.model_validate({"run": limits}), BATCH)
+    return SpendingLimit({}, Settings.model_validate({"run": limits}), BATCH)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ class Desk:
         engine = Engine(self.session(attempts=attempts), self.endpoint.ask)
         limited = Settings.model_validate({"run": {"max_total_tokens": max_total_tokens}})
         limits = replace(LIMITS, instructions_tokens=0, max_output_tokens=40)
-        engine.spending = SpendingLimit(limited, limits)
+        engine.spending = SpendingLimit({}, limited, limits)
         engine.concurrency = ConcurrencyLimit(workers, workers, lambda: 0.0)
         return engine
 

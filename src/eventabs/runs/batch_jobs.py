@@ -27,7 +27,7 @@ from eventabs.interface_language import gettext as _
 from eventabs.runs.built_from_settings import batch_profile
 from eventabs.runs.engine import call_live
 from eventabs.runs.observer import AwaitingEndpoint, JobChanged, RepliesRead, RequestsWritten
-from eventabs.runs.progress_and_stop_conditions import REFUSED_FACT, snapshot
+from eventabs.runs.progress_and_stop_conditions import REFUSED_FACT, SpendingLimit, snapshot
 from eventabs.runs.schedule_and_settlement import Call, Session, scheduler_of
 from eventabs.shared_records import BATCH_TIER, STANDARD_TIER, Message, PlannedPart, Reply, RunStatus
 from eventabs.stop_request import StopRequested
@@ -43,7 +43,7 @@ def open_job(
     ends the job early. Raises LimitReachedError where not even one more call keeps the limits and none is out.
     """
     (awaited,) = ledger.rows("SELECT count(*), coalesce(sum(input_tokens), 0) FROM awaited_calls")
-    spending = session.spending(tier)
+    spending = SpendingLimit(session.run.facts, session.run.settings, session.limits, tier)
     spending.hold(*awaited)
     endpoint = providers.endpoint_of(session.run.settings.llm, session.run.environment)
     refused = session.run.facts.get(REFUSED_FACT) or {"parameters": ()}

@@ -12,7 +12,7 @@ from eventabs.interface_language import gettext as _
 from eventabs.providers import Complete
 from eventabs.runs.built_from_settings import no_connection_step, opened_provider
 from eventabs.runs.observer import AwaitingEndpoint, Progress, Retrying, Stopping
-from eventabs.runs.progress_and_stop_conditions import ConcurrencyLimit, FailureLimit, snapshot
+from eventabs.runs.progress_and_stop_conditions import ConcurrencyLimit, FailureLimit, SpendingLimit, snapshot
 from eventabs.runs.schedule_and_settlement import LONG_REPLY, Session
 from eventabs.shared_records import Batch, PlannedPart, Reply, Request, RunStatus
 from eventabs.stop_request import StopRequested
@@ -35,7 +35,7 @@ class Engine:
     def __post_init__(self) -> None:
         run, remember = self.session.run, self.session.remember
         limits, well = run.settings.run, self.session.tracker.counts.done
-        self.spending = self.session.spending()
+        self.spending = SpendingLimit(run.facts, run.settings, self.session.limits)
         self.failures = FailureLimit(run.facts, run.settings, remember, well)
         self.concurrency = ConcurrencyLimit(limits.concurrency, limits.max_concurrency, time.monotonic)
         self.stopped = False  # on request

@@ -167,15 +167,14 @@ class ProgressTracker:
 class SpendingLimit:
     """Keeps a run under its limits even if every call in flight answers as long as it may.
 
-    Tokens are counted as `limits` of the batches count them. `tokens_before` and `cost_before` were spent before an extension, which
-    has the limits for itself. `tier`: whose price applies.
+    Tokens are counted as `limits` of the batches count them. `facts` of the run say what was spent before an extension, which has the
+    limits for itself. `tier`: whose price applies.
     """
 
+    facts: Mapping[str, Any]
     settings: Settings
     limits: BatchLimits
     tier: str = ""
-    tokens_before: int = 0
-    cost_before: float = 0.0
     _in_flight: int = 0
     _reserved_input: int = 0
 
@@ -194,8 +193,9 @@ class SpendingLimit:
         reserved_out = (self._in_flight + 1) * self.limits.max_output_tokens
         # none of it cached, and at the ordinary price where a tier may be served as that: no answer may be dearer
         rest = tracker.price.cost(reserved_in, reserved_out, tier=self.tier)
-        cost = (tracker.cost or 0.0) - self.cost_before
-        used = counts.prompt_tokens + counts.completion_tokens - self.tokens_before
+        before = self.facts.get("extension", {}).get("spent_before", {"tokens_before": 0, "cost_before": 0.0})
+        cost = (tracker.cost or 0.0) - before["cost_before"]
+        used = counts.prompt_tokens + counts.completion_tokens - before["tokens_before"]
         if most_cost and rest is not None and cost + rest > most_cost:
             passed = f"--max-cost {most_cost}"
         elif most_tokens and used + reserved_in + reserved_out > most_tokens:

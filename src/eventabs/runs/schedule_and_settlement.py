@@ -21,7 +21,7 @@ from eventabs.errors_and_exit_codes import (
 from eventabs.prompts import BatchLimits, PromptBuilder, measure_parts, overlapping_parts, plan, shuffled
 from eventabs.runs.built_from_settings import RunContext, make_reader
 from eventabs.runs.observer import BatchDone, CallFailed, Planned
-from eventabs.runs.progress_and_stop_conditions import REFUSED_FACT, ProgressTracker, SpendingLimit
+from eventabs.runs.progress_and_stop_conditions import REFUSED_FACT, ProgressTracker
 from eventabs.shared_records import (
     AskedUser,
     Batch,
@@ -371,11 +371,6 @@ class Session:
         tokens = sum(self.count_tokens(text[start : start + step]) for start in range(0, len(text), step))
         prompt, completion = told.prompt_tokens or input_tokens, max(tokens, told.completion_tokens)
         return replace(reply, usage=told._replace(prompt_tokens=prompt, completion_tokens=completion))
-
-    def spending(self, tier: str = "") -> SpendingLimit:
-        """Keep the limits on spending, with nothing reserved."""
-        before = self.run.facts.get("extension", {}).get("spent_before", {})
-        return SpendingLimit(self.run.settings, self.limits, tier, **before)
 
     async def settle_unread(self) -> None:
         """Settle replies that are committed and not read: the process died in between, or they came in a file."""
