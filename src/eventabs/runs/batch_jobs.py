@@ -170,14 +170,16 @@ class JobRunner:
     The session's `closing` ends all waiting. Once a job took too long and was cancelled, `asks_rest_live` is set.
     """
 
-    def __init__(
-        self, session: Session, service: "providers.BatchService", lines: "providers.ReplyLines"
-    ) -> None:
-        self.asks_rest_live = False
-        self._session, self._service, self._lines = session, service, lines
-        self._write, self._observer = session.writer.write, session.run.observer
-        self._reader, self._settings = ReplyReader(session), session.run.settings.batch
-        self._profile = batch_profile(session.run.settings)
+    def __init__(self, session: Session) -> None:
+        run, self._session, self.asks_rest_live = session.run, session, False
+        self._write, self._observer = session.writer.write, run.observer
+        self._reader, self._settings = ReplyReader(session), run.settings.batch
+        self._profile = batch_profile(run.settings)
+        # another tier may have an address of its own
+        ordinary = run.settings.llm.model_copy(update={"tier": STANDARD_TIER})
+        endpoint = providers.endpoint_of(ordinary, run.environment)
+        self.service = providers.BatchService(endpoint, self._profile)
+        self._lines = providers.ReplyLines(endpoint, self.service.host, BATCH_TIER)
         self._queue_tokens = self._settings.max_enqueued_tokens  # of all prompts that wait, 0: not known
         self._looks = Counter[int]()  # at jobs that have ended
         self._is_filling = self._gives_up = False
@@ -243,7 +245,7 @@ class JobRunner:
             name = f"eventabs-{self._session.run.facts['run_id']}-{job.id}.jsonl"
             await self._write(write_lines, self._session, job.id)
             try:
-                file_id = await self._tried(partial(self._service.upload, path, name))
+                file_id = await self._tried(partial(self.service.upload, path, name))
             finally:
                 path.unlink(missing_ok=True)
             await self._write(Ledger.change, "jobs", job.id, state="uploaded", file_id=file_id)
@@ -251,14 +253,14 @@ class JobRunner:
         async def create() -> "providers.RemoteJob | None":
             nonlocal in_doubt
             found = None
-            if in_doubt and not (found := await self._service.find_job(file_id, metadata)):
+            if in_doubt and not (found := await self.service.find_job(file_id, metadata)):
                 # by then a listing that lags has what was created before a kill
                 await self._pause(min(self._settings.poll_seconds, 5.0))
-                found = await self._service.find_job(file_id, metadata)
+                found = await self.service.find_job(file_id, metadata)
             if found or self._gives_up:
                 return found
             in_doubt = True  # without a clear answer it may have been created all the same
-            return await self._service.create_job(file_id, metadata)
+            return await self.service.create_job(file_id, metadata)
 
         try:
             remote = await self._tried(create)
@@ -285,7 +287,7 @@ class JobRunner:
             if job.batch_id is None:
                 await self._submit(job)
                 return
-            remote = await self._tried(partial(self._service.retrieve, job.batch_id))
+            remote = await self._tried(partial(self.service.retrieve, job.batch_id))
             if remote.status != job.status:
                 await self._tell(job, remote)
             has_ended = remote.status in providers.FINAL
@@ -293,7 +295,7 @@ class JobRunner:
             if not has_ended and (self._gives_up or 0 < most < taken):
                 self.asks_rest_live = True
                 if remote.status != "cancelling":
-                    await self._tried(partial(self._service.cancel, remote.id))
+                    await self._tried(partial(self.service.cancel, remote.id))
         except EndpointError as error:
             if not self._gives_up or error.status not in providers.GONE:
                 raise
@@ -318,7 +320,7 @@ class JobRunner:
                 return
             if not self._gives_up:
                 message = _("{host} has no reply in the files of job {job}, which carried out requests")
-                raise StoppedError(message.format(host=self._service.host, job=remote.id))
+                raise StoppedError(message.format(host=self.service.host, job=remote.id))
         said = remote.error
         try:
             await self._reader.settle()
@@ -336,14 +338,14 @@ class JobRunner:
                 "{host} did not carry out job {job}: {said}; mend that, then: eventabs resume, or with --mode live"
             )
             reason = said or _("no reason given")
-            raise StoppedError(message.format(host=self._service.host, job=remote.id, said=reason))
+            raise StoppedError(message.format(host=self.service.host, job=remote.id, said=reason))
 
     async def _read(self, file_id: str, *, may_lag: bool) -> set[Kind]:
         """Store what a file of a job holds; return the kinds of its lines. Raises EndpointError where it is gone, and neither may lag nor is given up."""
         path = self._session.run.directory.path / "replies.tmp"
         try:
             with store.open_to_append(path) as file:
-                await self._tried(partial(self._service.download, file_id, file))
+                await self._tried(partial(self.service.download, file_id, file))
             return await self._reader.take(path, self._lines) - {"unknown"}
         except OSError as error:
             raise store.storage_error(path, error) from error
@@ -411,13 +413,9 @@ def going_on(jobs: Sequence[Job]) -> str:
 @asynccontextmanager
 async def opened_jobs(session: Session) -> AsyncIterator[JobRunner]:
     """Open the runner of the batch service's jobs. A requested stop ends its waiting, and some seconds later what it asks. Raises StopRequested."""
-    settings, loop = session.run.settings, asyncio.get_running_loop()
-    # another tier may have an address of its own
-    ordinary = settings.llm.model_copy(update={"tier": STANDARD_TIER})
-    endpoint = providers.endpoint_of(ordinary, session.run.environment)
-    service = providers.BatchService(endpoint, batch_profile(settings))
+    jobs, loop = JobRunner(session), asyncio.get_running_loop()
     try:
-        async with aclosing(service), asyncio.timeout(None) as time:
+        async with aclosing(jobs.service), asyncio.timeout(None) as time:
 
             def close() -> None:
                 with suppress(RuntimeError):  # it has ended meanwhile
@@ -425,7 +423,7 @@ async def opened_jobs(session: Session) -> AsyncIterator[JobRunner]:
                 session.closing.set()
 
             with session.stop.calling(lambda: loop.call_soon_threadsafe(close)):
-                yield JobRunner(session, service, providers.ReplyLines(endpoint, service.host, BATCH_TIER))
+                yield jobs
     except TimeoutError:
         raise StopRequested from None
     session.tracker.in_flight = 0
