@@ -100,12 +100,11 @@ def _tier(settings: Settings) -> str:
 
 def estimate_run(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> Estimate:
     """Plan a run of the input. Raises UsageError for input that cannot be read."""
-    counter, counts, tokens_long = TokenCounter(settings.prompt.tokenizer), list[int](), 0
+    counts, parts, tokens_long = list[int](), list[PlannedPart](), 0
     at_dense, dense_parts, of_sampled = None, list[PlannedPart](), list[int]()
     with opened_export(settings, paths, on_copy) as export:
         builder, limits = _builder_at(settings.compaction.level, settings, export)
         language = builder.instructions.language
-        parts = list[PlannedPart]()
         if settings.compaction.level != "dense":
             with suppress(ConfigError):  # a template of the user's own need not explain it
                 at_dense = _builder_at("dense", settings, export)
@@ -119,7 +118,7 @@ def estimate_run(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> E
             parts += [PlannedPart(*each) for each in prompts.measure_group(group, builder, limits)]
             for log in group.logs(spread):
                 of_sampled.append(len(log.behaviors))
-                tokens_long += counter.total(prompts.long_pieces(log, language))
+                tokens_long += builder.counter.total(prompts.long_pieces(log, language))
                 if at_dense:
                     dense_parts += [PlannedPart(*each) for each in prompts.measure_parts(log, *at_dense)]
         described = intake.describe_export(export, settings, language)
@@ -138,7 +137,8 @@ def estimate_run(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> E
     # an endpoint can have the equal beginning of all prompts but the first in its cache
     least = load_preset(settings.llm.preset).least_cached_tokens
     prefix = limits.instructions_tokens
-    cacheable = prefix * max(0, len(batches) - 1) if prefix >= least else 0
+    cacheable = prefix * max(0, len(batches) - 1) if prefix >= least and price.cached_input is not None else 0
+    cost_cached = price.cost(prompt_total, use.expected_output_tokens, cacheable, tier)
     pieces = Counter(planned.part.user_id for planned in parts)
     return Estimate(
         **asdict(use),
@@ -160,9 +160,7 @@ def estimate_run(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> E
         described=described,
         tier=tier,
         prefix_tokens=prefix,
-        cost_cached=price.cost(prompt_total, use.expected_output_tokens, cacheable, tier)
-        if cacheable and price.cached_input is not None
-        else None,
+        cost_cached=cost_cached if cacheable else None,
         repriced=_repriced(settings, batches, limits),
         linking_calls=sum(number > 1 for number in pieces.values()) if settings.is_remote else 0,
         sampled=len(of_sampled) if len(of_sampled) < len(counts) else None,
@@ -312,10 +310,9 @@ def estimate_extension(
                     pending[change.seen.user_id] = [PlannedPart(*each) for each in user.asked]
             described = intake.describe_export(export, settings, facts["prompt_language"])
     parts = [planned for of_user in pending.values() for planned in of_user]
-    use = _use(settings, *built.plan_batches(parts, limits, settings)[1:])
     return ExtensionEstimate(
         **planner.counts,
-        **asdict(use),
+        **asdict(_use(settings, *built.plan_batches(parts, limits, settings)[1:])),
         users=sum(map(bool, pending.values())),
         currency=settings.llm.price.currency,
         lateness=settings.extend.lateness,
