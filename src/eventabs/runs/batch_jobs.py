@@ -43,10 +43,10 @@ def open_job(
     ends the job early. Raises LimitReachedError where not even one more call keeps the limits and none is out.
     """
     (awaited,) = ledger.rows("SELECT count(*), coalesce(sum(input_tokens), 0) FROM awaited_calls")
-    spending = SpendingLimit(session.run.facts, session.run.settings, session.limits, tier)
-    spending.hold(*awaited)
-    endpoint = providers.endpoint_of(session.run.settings.llm, session.run.environment)
-    refused = session.run.facts.get(REFUSED_FACT) or {"parameters": ()}
+    run = session.run
+    spending = SpendingLimit(run.facts, run.settings, session.limits, tier, *awaited)
+    endpoint = providers.endpoint_of(run.settings.llm, run.environment)
+    refused = run.facts.get(REFUSED_FACT) or {"parameters": ()}
     endpoint = endpoint.changed(omit=(*endpoint.llm.omit, *refused["parameters"]))
     job_id, longest, queue = 0, 0, session.scheduler.queue
     requests, size, tokens = most

@@ -168,29 +168,23 @@ class SpendingLimit:
     """Keeps a run under its limits even if every call in flight answers as long as it may.
 
     Tokens are counted as `limits` of the batches count them. `facts` of the run say what was spent before an extension, which has the
-    limits for itself. `tier`: whose price applies.
+    limits for itself. `tier`: whose price applies. `in_flight`: calls that are out, with `reserved_input` tokens in their prompts.
     """
 
     facts: Mapping[str, Any]
     settings: Settings
     limits: BatchLimits
     tier: str = ""
-    _in_flight: int = 0
-    _reserved_input: int = 0
-
-    def hold(self, calls: int, input_tokens: int) -> None:
-        """Reserve what calls may take that are out already; `input_tokens` are those of all their prompts."""
-        self._in_flight += calls
-        self._reserved_input += input_tokens
+    in_flight: int = 0
+    reserved_input: int = 0
 
     def reserve(self, batch: Batch, tracker: ProgressTracker) -> bool:
         """Reserve what a batch may take. False: calls in flight have to show first what they took. Raises LimitReachedError where none is."""
         most_cost, most_tokens = self.settings.run.max_cost, self.settings.run.max_total_tokens
         if not (most_cost or most_tokens):
             return True
-        counts, tokens_in = tracker.counts, self.input_tokens(batch)
-        reserved_in = self._reserved_input + tokens_in
-        reserved_out = (self._in_flight + 1) * self.limits.max_output_tokens
+        counts, reserved_in = tracker.counts, self.reserved_input + self.input_tokens(batch)
+        reserved_out = (self.in_flight + 1) * self.limits.max_output_tokens
         # none of it cached, and at the ordinary price where a tier may be served as that: no answer may be dearer
         rest = tracker.price.cost(reserved_in, reserved_out, tier=self.tier)
         before = self.facts.get("extension", {}).get("spent_before", {"tokens_before": 0, "cost_before": 0.0})
@@ -201,16 +195,17 @@ class SpendingLimit:
         elif most_tokens and used + reserved_in + reserved_out > most_tokens:
             passed = f"--max-total-tokens {most_tokens}"
         else:
-            self.hold(1, tokens_in)
+            self.in_flight, self.reserved_input = self.in_flight + 1, reserved_in
             return True
-        if self._in_flight:
+        if self.in_flight:
             return False
         message = _("{limit} could be passed by the next call; go on with more: eventabs resume")
         raise LimitReachedError(message.format(limit=passed))
 
     def release(self, batch: Batch) -> None:
         """Give back what `reserve` took: the call has ended and its real tokens are counted."""
-        self.hold(-1, -self.input_tokens(batch))
+        self.in_flight -= 1
+        self.reserved_input -= self.input_tokens(batch)
 
     def input_tokens(self, batch: Batch) -> int:
         """Count the tokens of a batch's prompt."""
