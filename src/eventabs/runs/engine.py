@@ -19,7 +19,7 @@ from eventabs.stop_request import StopRequested
 from eventabs.store import EVERY_BATCHES, Ledger, Retry
 
 _MANY = 32  # calls at a time, whose batches are chosen before much is learnt anyway
-WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
+_WAIT_SECONDS = 2.0  # between two tries of an endpoint that is waited for
 
 
 @dataclass(eq=False)
@@ -186,10 +186,10 @@ class Engine:
                     raise
                 if not self._is_awaiting:
                     self._is_awaiting = True
-                    self._observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
-                self._note_retry(call_id, error, WAIT_SECONDS)
+                    self._observer.noted(AwaitingEndpoint(str(error), _WAIT_SECONDS))
+                self._note_retry(call_id, error, _WAIT_SECONDS)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.session.closing.wait(), WAIT_SECONDS)
+                    await asyncio.wait_for(self.session.closing.wait(), _WAIT_SECONDS)
             else:
                 self._is_awaiting = False
                 return reply
@@ -264,8 +264,8 @@ async def call_live(session: Session, pending: list[PlannedPart]) -> RunStatus:
             if not settings.run.wait:
                 step = no_connection_step(error, settings)
                 raise StoppedError(_("{cause}; {step}").format(cause=error, step=step)) from None
-            run.observer.noted(AwaitingEndpoint(str(error), WAIT_SECONDS))
-            await asyncio.sleep(WAIT_SECONDS)
+            run.observer.noted(AwaitingEndpoint(str(error), _WAIT_SECONDS))
+            await asyncio.sleep(_WAIT_SECONDS)
             session.stop.check()
     async with opened_provider(run, session.closing, session.leave_out) as complete:
         engine = Engine(session, complete)

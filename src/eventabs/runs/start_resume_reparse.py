@@ -204,7 +204,7 @@ class Invocation:
         texts = built.named_texts(settings, before)
         binding = store.binding_facts(settings, **texts, instructions=VERSION)
         return {
-            "folder": before.get("folder", str(Path.cwd())),
+            "folder": before.get("folder") or str(Path.cwd()),
             "config_file": str(config.absolute()) if config else before.get("config_file", ""),
             "flags": store.public_flags(overlay(before.get("flags", {}), self.flags)),
             "settings": store.public_settings(settings),
