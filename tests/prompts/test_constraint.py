@@ -13,10 +13,10 @@ from eventabs.prompts.instructions_and_requests import (
     MOST_CHARACTERS,
     MOST_LETTERS,
     AnsweredUser,
+    Instructions,
     grammar,
     response_format,
     schema,
-    written,
 )
 from eventabs.setting_choices import Detail
 from eventabs.shared_records import Category, EventType, JourneyKind, Vocabulary
@@ -91,8 +91,8 @@ slow = settings(max_examples=24, deadline=None, suppress_health_check=list(Healt
 @slow
 def test_a_good_answer_is_in_the_grammar(vocabulary: Vocabulary, detail: Detail, data: st.DataObject) -> None:
     users, told = data.draw(answers(vocabulary, detail))
-    text = written(told, vocabulary.minor, "lines", detail, "zh" if vocabulary is OPEN else "en")
-    assert accepts(grammar(users, vocabulary, detail), text)
+    form = Instructions(language="zh" if vocabulary is OPEN else "en", vocabulary=vocabulary, detail=detail)
+    assert accepts(grammar(users, vocabulary, detail), form.written(told))
 
 
 @every_vocabulary
@@ -131,7 +131,8 @@ def test_a_good_answer_by_schema_is_one_that_both_schemas_allow(
     vocabulary: Vocabulary, detail: Detail, data: st.DataObject
 ) -> None:
     users, told = data.draw(answers(vocabulary, detail))
-    answer = json.loads(written(told, vocabulary.minor, "schema", detail, "en"))
+    asked = Instructions(language="en", vocabulary=vocabulary, answer="schema", detail=detail)
+    answer = json.loads(asked.written(told))
     free = response_format("schema", detail)
     assert free is not None
     for form in (schema(users, vocabulary, detail), free):

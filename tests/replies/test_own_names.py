@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from eventabs.config.settings import load_settings
 from eventabs.errors_and_exit_codes import ConfigError
-from eventabs.prompts.instructions_and_requests import AnsweredUser, written
+from eventabs.prompts.instructions_and_requests import AnsweredUser, Instructions
 from eventabs.replies.reader import Reader
 from eventabs.setting_choices import AnswerForm
 from eventabs.shared_records import Reply, Vocabulary
@@ -158,9 +158,11 @@ def test_an_answer_with_the_names_in_force_is_read_back_exactly(
         [(third, "2 4"), (fourth, "6-7?")],
         "8-9",
     )
-    text = written([user], vocabulary.minor, form, "day", data.draw(st.sampled_from(["zh", "en"])))
+    asking = Instructions(
+        language=data.draw(st.sampled_from(["zh", "en"])), vocabulary=vocabulary, answer=form
+    )
     reader = Reader(vocabulary, detail="day", source="llm", summarize=lambda _log: lambda _rows: "")
-    outcome = reader.read(Reply(text), asked(ROWS)).outcomes["U1"]
+    outcome = reader.read(Reply(asking.written([user])), asked(ROWS)).outcomes["U1"]
     groups: list[list[tuple[int, ...]]] = [[(0,)], [(2, 4)], [(1,), (3,)], [(5, 6)]]
     meant = [
         (rows, each.name, each.category or marks[sign], rows != (5, 6))

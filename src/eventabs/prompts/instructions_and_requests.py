@@ -37,8 +37,6 @@ from eventabs.shared_records import (
 )
 
 VERSION: Final = "3"  # version of the shipped rules; it binds runs with a model
-REQUIRED: Final = ("types", "categories", "journeys", "detail", "format")
-PLACEHOLDERS: Final = (*REQUIRED, "input", "example", "guidance")
 # of a user in an answer by schema
 KEYS: Final[Mapping[Detail, tuple[str, ...]]] = {
     "day": ("user", "journeys", "events", "minor"),
@@ -60,11 +58,6 @@ class AnsweredUser(NamedTuple):
     def steps(self) -> list[tuple[str, str]]:
         """The steps of journeys, and the events."""
         return [*chain.from_iterable(steps for _kind, _name, steps in self.journeys), *self.events]
-
-    def changed(self, change: Callable[[str, str], tuple[str, str]]) -> "AnsweredUser":
-        """Return the same with other steps and events."""
-        journeys = [(kind, name, list(starmap(change, steps))) for kind, name, steps in self.journeys]
-        return self._replace(journeys=journeys, events=list(starmap(change, self.events)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,21 +82,30 @@ class Instructions:
         guidance = texts["guidance"]["text"].format(guidance=self.guidance) if self.guidance else ""
         if self.links:
             return str(texts["link"]["text"]).format(same=SAME[self.language], guidance=guidance).strip()
-        required = REQUIRED if self.level == "line" else (*REQUIRED, "input")
-        if self.guidance:
-            required = (*required, "guidance")
-        template = _packaged(f"{self.language}.txt") if self.template is None else self.template
         detail = "fine_without_pause" if self.detail == "fine" and not self.pause else self.detail
         told = "".join(form.get(key, "") for key in (*KEYS[self.detail][1:], "groups"))
-        filled = _checked(template, required).substitute(
-            input=texts["input"][self.level].strip(),
-            detail=texts["detail"][detail].strip().format(pause=self.pause, minor=self.vocabulary.minor),
-            format=f"{told}\n{texts['known']['text']}" if self.extends else told,
-            guidance=guidance,
-            example=self._example(),
+        values = {
             **self._names(),
-        )
-        return re.sub(r"\n{3,}", "\n\n", filled.strip())
+            "detail": texts["detail"][detail].strip().format(pause=self.pause, minor=self.vocabulary.minor),
+            "format": f"{told}\n{texts['known']['text']}" if self.extends else told,
+            "input": texts["input"][self.level].strip(),
+            "example": self._example(),
+            "guidance": guidance,
+        }
+        template = Template(_packaged(f"{self.language}.txt") if self.template is None else self.template)
+        if not template.is_valid():
+            are_valid = [Template(line).is_valid() for line in template.template.split("\n")]
+            message = _("prompt template, line {line}: $ starts no placeholder; write $$ for a dollar sign")
+            raise ConfigError(message.format(line=1 + are_valid.index(False)))
+        named = template.get_identifiers()
+        if unknown := [name for name in named if name not in values]:
+            message = _("prompt template: ${name} is no placeholder; there are {known}")
+            raise ConfigError(message.format(name=unknown[0], known=", ".join(f"${name}" for name in values)))
+        is_optional = {"input": self.level == "line", "example": True, "guidance": not self.guidance}
+        if missing := [name for name in values if name not in named and not is_optional.get(name)]:
+            message = _("prompt template: ${name} is missing; put it where that text belongs")
+            raise ConfigError(message.format(name=missing[0]))
+        return re.sub(r"\n{3,}", "\n\n", template.substitute(values).strip())
 
     @cached_property
     def _texts(self) -> dict[str, Any]:
@@ -142,21 +144,19 @@ class Instructions:
         texts = self._texts["example"]
         log, answers = self._own_examples() if self.examples else self._shipped_example()
         if not answers:  # placeholders: names of another vocabulary would mislead
-            each, is_day = texts["type"], self.detail == "day"
+            each = texts["type"]
             events = [] if self.detail == "journeys" else [(each, "1-2,6 8"), (each, "4")]
             journeys = [(texts["kind"], texts["name"], [(each, "3"), (each, "5,9")])]
-            answers = [AnsweredUser("U1", journeys, events, "7" if is_day else "")]
+            answers = [AnsweredUser("U1", journeys, events, "7")]
         shown = f"{texts['input']}\n{log}{texts['output']}" if log else texts["form"]
-        marked = [answer.changed(lambda name, groups: (self._marked(name), groups)) for answer in answers]
-        return f"{shown}\n{written(marked, self.vocabulary.minor, self.answer, self.detail, self.language)}"
+        return f"{shown}\n{self.written(answers)}"
 
     def _shipped_example(self) -> tuple[str, list[AnsweredUser]]:
         """Return the log and the answer of the shipped example, none if it has a name that the vocabulary lacks."""
         answers, users = [], self._texts["example"]["users"]
         for number, user in enumerate(users, 1):
             events = {"day": user["day"], "fine": user["fine"], "journeys": ()}[self.detail]
-            minor = user["minor"] if self.detail == "day" else ""
-            answers.append(AnsweredUser(f"U{number}", user["journeys"], events, minor))
+            answers.append(AnsweredUser(f"U{number}", user["journeys"], events, user["minor"]))
         types = {each.name for each in self.vocabulary.types}
         kinds = {each.name for each in self.vocabulary.journeys}
         foreign = [name for each in answers for name, _groups in each.steps if types and name not in types]
@@ -176,40 +176,39 @@ class Instructions:
         logs, answers, rows = list[str](), list[AnsweredUser](), 0
         for number, example in enumerate(self.examples, 1):
             try:
-                answer = _example_answer(example, self.vocabulary, self.detail)
+                answer = _example_answer(example, rows, self.vocabulary, self.detail)
                 log, own = _example_log(example, rows, self.level)
-                _check_answer(answer, self.vocabulary, self.detail, range(1, own + 1))
+                _check_answer(answer, self.vocabulary, self.detail, range(rows + 1, rows + own + 1))
             except ValueError as fault:
                 message = _("prompt.examples, number {number}: {fault}")
                 raise ConfigError(message.format(number=number, fault=fault)) from None
-            answers.append(_moved(answer._replace(alias=f"U{number}"), rows))
+            answers.append(answer._replace(alias=f"U{number}"))
             logs.append(f"## U{number}\n{log}")
             rows += own
         return "".join(logs), answers
 
+    def written(self, users: Iterable[AnsweredUser]) -> str:
+        """Write an answer in the form that is asked for, each type with the mark of its category."""
 
-def written(
-    users: Iterable[AnsweredUser], minor: str, answer: AnswerForm, detail: Detail, language: Language
-) -> str:
-    """Write an answer in the form that the instructions ask for; `minor` is the word for such rows."""
+        def listed(steps: Steps) -> list[dict[str, str]]:
+            return [{"type": self._marked(name), "rows": rows} for name, rows in steps]
 
-    def listed(steps: Steps) -> list[dict[str, str]]:
-        return [{"type": name, "rows": rows} for name, rows in steps]
-
-    colon, semicolon = ("：", "；") if language == "zh" else (": ", "; ")
-    lines, objects = list[str](), list[dict[str, object]]()
-    for user in users:
-        lines.append(f"## {user.alias}")
-        for kind, name, steps in user.journeys:
-            lines.append(f"> {kind} {name}{colon}{semicolon.join(map(' '.join, steps))}")
-        lines += map(" ".join, user.events)
-        lines += [f"{minor} {user.minor}"] if user.minor else []
-        journeys = [
-            {"kind": kind, "name": name, "steps": listed(steps)} for kind, name, steps in user.journeys
-        ]
-        values = user.alias, journeys, listed(user.events), user.minor
-        objects.append(dict(zip(KEYS[detail], values, strict=False)))
-    return orjson.dumps({"users": objects}).decode() if answer == "schema" else "\n".join([*lines, "##"])
+        colon, semicolon = ("：", "；") if self.language == "zh" else (": ", "; ")
+        lines, objects = list[str](), list[dict[str, object]]()
+        for user in users:
+            lines.append(f"## {user.alias}")
+            journeys, events = [], listed(user.events)
+            for kind, name, steps in user.journeys:
+                journeys.append({"kind": kind, "name": name, "steps": listed(steps)})
+                told = semicolon.join(" ".join(step.values()) for step in listed(steps))
+                lines.append(f"> {kind} {name}{colon}{told}")
+            lines += (" ".join(event.values()) for event in events)
+            lines += [f"{self.vocabulary.minor} {user.minor}"] if user.minor and self.detail == "day" else []
+            values = user.alias, journeys, events, user.minor
+            objects.append(dict(zip(KEYS[self.detail], values, strict=False)))
+        if self.answer == "schema":
+            return orjson.dumps({"users": objects}).decode()
+        return "\n".join([*lines, "##"])
 
 
 # Own examples are read strictly: a wrong one would teach every call of a run.
@@ -242,8 +241,12 @@ def _example_log(example: Example, before: int, level: Compaction) -> tuple[str,
     return log, rows
 
 
-def _example_answer(example: Example, vocabulary: Vocabulary, detail: Detail) -> AnsweredUser:
-    """Read the answer of an example. Raises ValueError for a line that is none."""
+def _example_answer(example: Example, before: int, vocabulary: Vocabulary, detail: Detail) -> AnsweredUser:
+    """Read the answer of an example, its rows numbered behind so many before. Raises ValueError for a line that is none."""
+
+    def numbered(groups: str) -> str:
+        return re.sub(r"\d+", lambda row: str(before + int(row[0][:12])), groups)  # int takes only so many
+
     journeys: list[tuple[str, str, Steps]] = []
     events: list[tuple[str, str]] = []
     minor: list[str] = []
@@ -252,7 +255,7 @@ def _example_answer(example: Example, vocabulary: Vocabulary, detail: Detail) ->
             continue
         journey = _JOURNEY.fullmatch(line)
         found = [_STEP.fullmatch(step.strip()) for step in re.split("[;；]", journey[2] if journey else line)]
-        steps = [(each[1], each[2]) for each in found if each]
+        steps = [(each[1], numbered(each[2])) for each in found if each]
         head = journey[1].strip() if journey else ""
         # the longest kind that is known, else the first word
         known = (each.name for each in vocabulary.journeys if head.startswith(f"{each.name} "))
@@ -284,7 +287,7 @@ def _check_answer(answer: AnsweredUser, vocabulary: Vocabulary, detail: Detail, 
     if foreign and not vocabulary.open_journeys:
         raise ValueError(_("{kind} is no kind of journey in the vocabulary").format(kind=foreign[0]))
     groups = " ".join([*(groups for _type, groups in answer.steps), answer.minor])
-    outside = [row for each in re.findall(r"\d+", groups) if (row := int(each[:12])) not in rows]
+    outside = [row for row in map(int, re.findall(r"\d+", groups)) if row not in rows]
     placed = Counter(outside or rows_in(re.sub("[,?]", " ", groups)))  # one that ends far off stays folded
     wanted = {*placed, *(rows if detail != "journeys" else ())}
     for row in sorted(wanted, key=lambda row: (row in rows, row)):  # first what names no row of the log
@@ -292,22 +295,14 @@ def _check_answer(answer: AnsweredUser, vocabulary: Vocabulary, detail: Detail, 
             fault = _(
                 "row {row} stands {count} times in events, and the log has {rows} rows; write each of them once"
             )
-            raise ValueError(fault.format(row=row, count=placed[row], rows=len(rows)))
+            place = row - rows.start + 1
+            raise ValueError(fault.format(row=place, count=placed[row], rows=len(rows)))
 
 
 def _dense(found: re.Match[str]) -> str:
     hour, minute, text, hours, minutes = found.groups(default="0")
     duration = 60 * int(hours) + int(minutes)
     return f"{int(hour)}{minute} {text}" + (f" {duration}" if duration else "")
-
-
-def _moved(answer: AnsweredUser, rows: int) -> AnsweredUser:
-    """Return the answer with row numbers that begin behind so many rows."""
-
-    def moved(groups: str) -> str:
-        return re.sub(r"\d+", lambda row: str(int(row[0]) + rows), groups)
-
-    return answer.changed(lambda name, groups: (name, moved(groups)))._replace(minor=moved(answer.minor))
 
 
 def _blocks(compactor: Compactor, logs: Iterable[UserLog]) -> Iterator[str]:
@@ -326,23 +321,6 @@ def _log(user: Mapping[str, Any]) -> UserLog:
 def made_up_day(language: Language) -> tuple[Behavior, ...]:
     """Return what somebody does on a day, which is not in the worked example."""
     return _log(tomllib.loads(_packaged(f"{language}.toml"))["made_up"]).behaviors
-
-
-def _checked(text: str, required: Sequence[str]) -> Template:
-    template = Template(text)
-    if not template.is_valid():
-        are_valid = [Template(line).is_valid() for line in text.split("\n")]
-        message = _("prompt template, line {line}: $ starts no placeholder; write $$ for a dollar sign")
-        raise ConfigError(message.format(line=1 + are_valid.index(False)))
-    named = template.get_identifiers()
-    known = ", ".join(f"${name}" for name in PLACEHOLDERS)
-    if unknown := [name for name in named if name not in PLACEHOLDERS]:
-        message = _("prompt template: ${name} is no placeholder; there are {known}")
-        raise ConfigError(message.format(name=unknown[0], known=known))
-    if missing := [name for name in required if name not in named]:
-        message = _("prompt template: ${name} is missing; put it where that text belongs")
-        raise ConfigError(message.format(name=missing[0]))
-    return template
 
 
 def _packaged(name: str) -> str:
@@ -531,7 +509,7 @@ class PromptBuilder:
         self._system: Message = {"role": "system", "content": given.text()}
         self.vocabulary = given.vocabulary
         self._more = 0  # tokens of each part, beyond its block
-        self._alias = max(_ALIASES, key=count)
+        self.alias = max(_ALIASES, key=count)
         self.legend_tokens = count(self.compactor.legend())
         self.instructions_tokens = count(self._system["content"]) + CHAT_FRAMING_TOKENS + self.legend_tokens
 
@@ -553,17 +531,13 @@ class PromptBuilder:
     def measure(self, log: UserLog) -> PartSize:
         """Count the tokens of the log's block without row numbers exactly, and estimate those of its answer."""
         rows = len(log.behaviors)
-        tokens = self.counter.total(self.compactor.block(self._alias, log)) + self.counter.seam + self._more
+        tokens = self.counter.total(self.compactor.block(self.alias, log)) + self.counter.seam + self._more
         return PartSize(tokens, self.expected_tokens(rows), rows)
 
     def expected_tokens(self, rows: int) -> int:
         """Return the expected tokens of an answer about a user with so many rows."""
         tokens = _OF_JOURNEYS if self.instructions.detail == "journeys" else _TOKENS_A_ROW
         return _TOKENS_A_USER + ceil(rows * tokens[self.instructions.answer])
-
-    def header_tokens(self, log: UserLog) -> int:
-        """Count the tokens of the block's header; of a million users, so of nothing else."""
-        return self.counter.total(self.compactor.header(self._alias, log))
 
     def request(self, logs: Sequence[UserLog], *, max_output_tokens: int) -> Request:
         """Write the request for logs that have only the rows to show. Aliases are U1, U2, ...; the rows are numbered from 1 through all users."""

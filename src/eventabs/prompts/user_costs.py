@@ -140,10 +140,10 @@ def measure_logs(
 
 def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimits) -> list[Parts | None]:
     """Return the parts of each user; None where the log has to be counted: it is too large for a batch, or sums of counts are wrong for it."""
+    compactor, counter, counts = builder.compactor, builder.counter, builder.counter.counts
     blocks, by_log = list[int](), set(range(len(group.users)))
-    if builder.counter.adds_up:
+    if counter.adds_up:
         by_log = users_counted_by_log(group, builder.strip)
-        compactor, counts = builder.compactor, builder.counter.counts
         blocks = group.costs(  # what `Compactor.block` cuts blocks into, but for their headers
             bodies=counts(
                 compactor.body(name.action, name.item, name.place)[0 if name.timed else 1]
@@ -158,7 +158,8 @@ def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimit
         if not user.behaviors:
             whole[number] = []
         elif number not in by_log:
-            tokens = builder.header_tokens(UserLog(user.user_id, (), user.profile)) + blocks[number]
+            header = compactor.header(builder.alias, UserLog(user.user_id, (), user.profile))
+            tokens = blocks[number] + counter.total(header)
             size = PartSize(tokens, builder.expected_tokens(user.behaviors), user.behaviors)
             if limits.hold(size):
                 whole[number] = [(Part(user.user_id, 0, user.behaviors - 1), size)]
