@@ -60,7 +60,9 @@ def clean(text: str) -> str:
     """Return `text` as one line, without control, bidi and other invisible characters; lone surrogates become U+FFFD."""
     if text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " ":
         return text
-    return " ".join("".join(map(_visible, " ".join(text.split()))).split())
+    kinds = ((each, unicodedata.category(each)) for each in " ".join(text.split()))
+    visible = ((each, kind) for each, kind in kinds if kind not in ("Cc", "Cf") or each == _JOINER)
+    return " ".join("".join("\ufffd" if kind == "Cs" else each for each, kind in visible).split())
 
 
 def shorten(text: str) -> str:
@@ -104,13 +106,6 @@ def _whole(text: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
     before = rf"(?<![{latin}])" if text[0] in latin else ""
     after = rf"(?![{latin}])" if text[-1] in latin else ""
     return re.compile(before + re.escape(text) + after, flags)
-
-
-def _visible(character: str) -> str:
-    category = unicodedata.category(character)
-    if category == "Cs":
-        return "\ufffd"
-    return "" if category in {"Cc", "Cf"} and character != _JOINER else character
 
 
 _SHIPPED = resources.files("eventabs.prompts").joinpath("templates", "words.toml").read_text("utf-8")
@@ -301,7 +296,18 @@ class Compactor:
         masked, kept = treatment
         marks = self._marks if action else ()
         item, place = (_shown(name, masked, () if clean(name) in kept else marks) for name in (item, place))
-        is_bare = self._can_stand_bare(action, item, place)
+        bare = f"{item} {place}".strip()
+        if action in WITHOUT_VERB:
+            reads_as_action = bare.startswith(NOTE) or self._starts_with_verb(bare) or _OWN_WORD.match(bare)
+            is_bare = bool(item) and not reads_as_action
+        elif action in ("use", ""):  # whose object is only an item
+            is_bare = not place
+        elif place:
+            is_bare = bool(item) and " " not in place
+        else:
+            is_bare = " " not in item
+        is_duration = bare.endswith(self._duration_ends) and self._looks_like_duration.search(bare)
+        is_bare = is_bare and not (item.startswith('"') or is_duration or self._reads_as_code(bare))
         what, where = (item, place) if is_bare else (quoted(item), place and quoted(place))
         if action in WITHOUT_VERB:
             return what, where
@@ -315,24 +321,6 @@ class Compactor:
             _BARE_WORD.fullmatch(word) and not self._starts_with_verb(word) and not self._reads_as_code(word)
         )
         return f"{word if is_plain else quoted(word)}: {what}".rstrip(), where
-
-    def _can_stand_bare(self, action: str, item: str, place: str) -> bool:
-        bare = f"{item} {place}".strip()
-        if action in WITHOUT_VERB:
-            reads_as_action = bare.startswith(NOTE) or self._starts_with_verb(bare) or _OWN_WORD.match(bare)
-            is_bare = bool(item) and not reads_as_action
-        elif action in ("use", ""):  # whose object is only an item
-            is_bare = not place
-        elif place:
-            is_bare = bool(item) and " " not in place
-        else:
-            is_bare = " " not in item
-        return (
-            is_bare
-            and not item.startswith('"')
-            and not (bare.endswith(self._duration_ends) and self._looks_like_duration.search(bare))
-            and not self._reads_as_code(bare)
-        )
 
     def _reads_as_code(self, text: str) -> bool:
         return text.partition(" ")[0] in self._legend or text.rpartition(" ")[2] in self._legend

@@ -244,8 +244,17 @@ def plan(
         if (before - after) * tokens > added * before:
             batches = more
     packed = [[parts[index] for index in batch] for batch in batches]
+    removed = list[PlannedPart]()
     if probe and packed:
-        _make_room_in_first(packed, limits)
+        within = limits.within(PROBE_SHARE)
+        while len(packed[0]) > 1 and not within.holds([planned.size for planned in packed[0]]):
+            removed.append(packed[0].pop())
+    for one in removed:
+        roomy = (batch for batch in packed[:0:-1] if limits.holds([each.size for each in (*batch, one)]))
+        if batch := next(roomy, []):
+            batch.append(one)
+        else:
+            packed.append([one])
     return [Batch(tuple(batch)) for batch in packed]
 
 
@@ -255,20 +264,6 @@ def _rounds_end(batches: Sequence[Sequence[int]], sizes: Sequence[PartSize], wor
     for batch in batches:
         heapreplace(free, free[0] + sum(sizes[index].output_tokens for index in batch))
     return max(free)
-
-
-def _make_room_in_first(batches: list[list[PlannedPart]], limits: BatchLimits) -> None:
-    first, *others = batches
-    removed, within = [], limits.within(PROBE_SHARE)
-    while len(first) > 1 and not within.holds([planned.size for planned in first]):
-        removed.append(first.pop())
-    for one in removed:
-        roomy = (batch for batch in reversed(others) if limits.holds([each.size for each in (*batch, one)]))
-        if (batch := next(roomy, None)) is not None:
-            batch.append(one)
-        else:
-            others.append([one])
-    batches[1:] = others
 
 
 def shuffled(parts: Iterable[PlannedPart], order: str = "") -> list[PlannedPart]:
