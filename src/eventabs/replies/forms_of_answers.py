@@ -396,7 +396,12 @@ class Answer:
 
     def read(self, text: str) -> "Answer":
         """Read an answer, as JSON if that says something, else in lines."""
-        _read_json(text, self)
+        if any(sign in text for sign in "{[｛［") and LOOKS_LIKE_JSON.search(text):
+            values, is_closed = parse(text)
+            for value in values:
+                _read(value, self, "", None)
+            self.end_block()
+            self.ended = is_closed and not self.is_empty
         for line in StringIO(text, newline=None) if self.is_empty else ():
             if not self._read_plain(line):
                 self.line(line)
@@ -680,17 +685,6 @@ def _scalar(token: re.Match[str]) -> object:
         ),
         inside,
     )
-
-
-def _read_json(text: str, answer: Answer) -> None:
-    """Read what a text that may have JSON says about users into an answer; nothing if it is something else."""
-    if not any(sign in text for sign in "{[｛［") or not LOOKS_LIKE_JSON.search(text):
-        return
-    values, is_closed = parse(text)
-    for value in values:
-        _read(value, answer, "", None)
-    answer.end_block()
-    answer.ended = is_closed and not answer.is_empty
 
 
 def _read(value: object, answer: Answer, key: str, journey: JourneyName | None, depth: int = 0) -> None:
