@@ -140,14 +140,11 @@ class Reading:
 
 
 class _Kind(NamedTuple):
-    """What the events of one label and mark in an answer have in common. `journey`: its name, folded and as written."""
+    """What the events of one label and mark in an answer have in common. `journey`: its kind and name, as written."""
 
-    type: str
-    category: str
-    sure: bool
-    journey: tuple[_Name, _Name] | None
+    label: Label
+    journey: _Name | None
     source: EventSource
-    odd: bool = False  # its mark is none of the vocabulary's
 
 
 # an event in the making; its rows are positions in the log that was asked about, in order
@@ -258,7 +255,7 @@ class Reader:
         if self.detail == "journeys" or lone:  # which stay where they were, unless they are in a journey
             stays = set() if self.detail == "journeys" else is_open
             kept = (
-                (kind, own if kind.journey and kind.journey[0] in several else stays.intersection(own))
+                (kind, own if kind.journey and _folded(*kind.journey) in several else stays.intersection(own))
                 for kind, own in events
             )
             events = [(kind, sorted(own)) for kind, own in kept if own]
@@ -303,10 +300,10 @@ class Reader:
             label, groups, journey = entry
             if journey is None and self.detail == "journeys":
                 continue
-            names = journey and _names_of(journey, user.asked.log.user_id)
+            name = journey and _name_of(journey, user.asked.log.user_id)
             sure = label.sure and (journey is None or journey.sure)
-            plain = _Kind(label.type, label.category, sure, names, self.source, label.odd)
-            placed = of_journeys.setdefault(names[0], []) if names else []
+            plain = _Kind(label if sure else label._replace(sure=False), name, self.source)
+            placed = of_journeys.setdefault(_folded(*name), []) if name else []
             for spans, mark in groups:
                 rows = []
                 for first, last in spans:
@@ -326,16 +323,16 @@ class Reader:
                     minor.update(rows)
                     continue
                 placed += rows
-                kind = self._marked(plain, mark, label) if mark else plain
+                kind = plain._replace(label=self._marked(plain.label, mark)) if mark else plain
                 days = [rows] if len(rows) == 1 else _by_day(sorted(rows), behaviors)
                 events += [(kind, day) for day in days]
         return events, of_journeys, minor, misfiled, repeated
 
-    def _marked(self, kind: _Kind, mark: str, label: Label) -> _Kind:
-        """Return what the marks behind a group make of its kind."""
+    def _marked(self, label: Label, mark: str) -> Label:
+        """Return what the marks behind a group make of its label."""
         category, odd = self._labels.meant(mark)
-        category = kind.category if label.has_category else category or kind.category
-        return kind._replace(category=category, sure=kind.sure and "?" not in mark, odd=kind.odd or odd)
+        category = label.category if label.has_category else category or label.category
+        return label._replace(category=category, sure=label.sure and "?" not in mark, odd=label.odd or odd)
 
     def _with_must(self, log: UserLog, events: list[_Placed], may_be: set[int]) -> list[_Placed]:
         """Make an event of each behavior that is in none that its rule wants; it stays in its journey."""
@@ -345,10 +342,10 @@ class Reader:
         added: list[_Placed] = []
         for row, rule in required.items():
             kind, own = owners.get(row, (None, []))
-            if row in may_be and not (kind and rule.is_kept_by(kind.type, kind.category)):
+            if row in may_be and not (kind and rule.is_kept_by(kind.label.type, kind.label.category)):
                 if kind:
                     own.remove(row)
-                added.append((_Kind(*rule.added, True, kind and kind.journey, "must"), [row]))
+                added.append((_Kind(Label(*rule.added), kind and kind.journey, "must"), [row]))
         return [event for event in events if event[1]] + added
 
     def _made(
@@ -365,25 +362,29 @@ class Reader:
             taken.add(ids[folded])
         front, made = lasting_id(user_id, ""), []
         row_of, log_row_of = behaviors.__getitem__, rows.__getitem__
-        for (kind, category, sure, names, source, odd), own in events:
-            journey = names if names and names[0] in of_journeys else None
+        for (label, named, source), own in events:
+            journey = named if named and _folded(*named) in of_journeys else None
             theirs = tuple(map(row_of, own))
             seconds, covered = _lasting(theirs)
-            start, end = _times(theirs[0].start, seconds)
+            first = theirs[0].start
+            if first.tzinfo:  # one offset for both, so that their difference is the time between
+                first = first.replace(tzinfo=timezone(first.utcoffset() or timedelta(0)))
+            start = first.isoformat()
+            end = (first + timedelta(0, seconds)).isoformat() if seconds else start
             fields = (
                 f"{front}{ordinals[own[0]]}",
                 user_id,
-                kind,
-                category,
+                label.type,
+                label.category,
                 start,
                 end,
                 covered // 60,
                 summary(theirs),
                 tuple(map(log_row_of, own)),
-                ids[journey[0]] if journey else None,
-                sure,
+                ids[_folded(*journey)] if journey else None,
+                label.sure,
                 source,
-                odd or (source != "must" and is_outside(kind, journey and journey[1][0])),
+                label.odd or (source != "must" and is_outside(label.type, journey and journey[0])),
             )
             made.append((tuple.__new__(Event, fields), journey))  # twice as fast as Event(...)
         minutes = {
@@ -469,14 +470,13 @@ def _reason_without_rows(reply: Reply, text: str, answer: Answer) -> FailureReas
     return "refused" if _REFUSAL.match(text[:200]) else "unparsable"
 
 
-def _names_of(journey: JourneyName, user_id: str) -> tuple[_Name, _Name]:
-    """Return kind and name of a journey, folded and as written; no name says who the user is."""
+def _name_of(journey: JourneyName, user_id: str) -> _Name:
+    """Return kind and name of a journey; no name says who the user is."""
     named = journey.name
     # to compile a pattern takes longer than all else of most users
     if caseless(user_id) in caseless(named):
         named = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", "[id]", named, flags=re.IGNORECASE)
-    named = forms.one_line(named, 60)
-    return _folded(journey.kind, named), (journey.kind, named)
+    return journey.kind, forms.one_line(named, 60)
 
 
 def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser, goal: str) -> Outcome:
@@ -528,10 +528,7 @@ def joined(outcomes: Iterable[Outcome], goal: str) -> _Results:
             rows[most] = sum(rows[each] for each in own)
             chosen |= dict.fromkeys(own, written.get(most))
         events = [(event, name and chosen.get(_folded(*name), name)) for event, name in events]
-    named = [
-        (event, (folded, name) if name and rows[folded := _folded(*name)] > 1 else None)
-        for event, name in events
-    ]
+    named = [(event, name if name and rows[_folded(*name)] > 1 else None) for event, name in events]
     return _journeys(named, minutes, ids, goal)
 
 
@@ -548,7 +545,7 @@ def _groups(ids: Mapping[_Name, str], same: Iterable[Sequence[str]]) -> list[lis
 
 
 def _journeys(
-    events: Iterable[tuple[Event, tuple[_Name, _Name] | None]],
+    events: Iterable[tuple[Event, _Name | None]],
     minutes: Mapping[_Name, int],
     names: Mapping[_Name, str],
     goal: str,
@@ -560,8 +557,8 @@ def _journeys(
     for event, name in in_order:
         journey_id = None
         if name:
-            journey_id = names[name[0]]
-            steps.setdefault(name[0], (name[1], []))[1].append(event)
+            journey_id = names[_folded(*name)]
+            steps.setdefault(_folded(*name), (name, []))[1].append(event)
         placed.append(event if event.journey == journey_id else event._replace(journey=journey_id))
     journeys = []
     for folded, (written, own) in steps.items():
@@ -618,11 +615,3 @@ def _lasting(behaviors: Sequence[Behavior]) -> tuple[int, int]:
         return seconds, seconds
     spans = [behavior.span for behavior in behaviors]
     return max([end for _start, end in spans]) - spans[0][0], seconds_covered(spans)
-
-
-def _times(first: datetime, seconds: int) -> tuple[str, str]:
-    """Return the start of an event and its end, in ISO 8601, with one offset, so that their difference is the time between."""
-    if first.tzinfo:
-        first = first.replace(tzinfo=timezone(first.utcoffset() or timedelta(0)))
-    start = first.isoformat()
-    return start, (first + timedelta(0, seconds)).isoformat() if seconds else start
