@@ -599,8 +599,8 @@ def _string(quote: str) -> str:
 
 _SIGNS = r"\[\]{}(),:;［］｛｝（），：；【】"
 _TOKEN = re.compile(
-    rf"""(?P<string>{_string('"')}|{_string("'")}|[“„][^“”„\n]*+”|‘[^‘’\n]*+’)"""
-    rf"""|(?P<sign>[{_SIGNS}])|(?P<word>[^\s"'“”‘’{_SIGNS}]++)""",
+    rf"""(?:(?P<string>{_string('"')}|{_string("'")}|[“„][^“”„\n]*+”|‘[^‘’\n]*+’)"""
+    rf"""|(?P<word>[^\s"'“”‘’{_SIGNS}]++))(?P<key>(?:[\s“”‘’]|(?<=\w)["'])*+[:：])?|(?P<sign>[{_SIGNS}])""",
     re.DOTALL,
 )
 _WORDS: Mapping[str, object] = {"true": True, "false": False, "null": None, "none": None, "undefined": None}
@@ -657,25 +657,18 @@ def parse(text: str) -> tuple[list[object], bool]:
     with suppress(orjson.JSONDecodeError):
         return [orjson.loads(text[min(opens, default=0) : 1 + max(text.rfind("}"), text.rfind("]"))])], True
     tree = _Tree()
-    scalars: list[object] = []  # one that may yet be a key
     for token in _TOKEN.finditer(text):
-        sign = fold(token["sign"] or "")
-        if sign == ":" and scalars:
-            tree.key = str(scalars.pop())
-        elif sign != ":":
-            if scalars:
-                tree.put(scalars.pop())
-            if sign:
-                tree.sign(sign)
-            else:
-                scalars.append(_scalar(token))
-    if scalars:
-        tree.put(scalars[0])
+        if token["sign"]:
+            tree.sign(fold(token["sign"]))
+        elif token["key"]:
+            tree.key = str(_scalar(token))
+        else:
+            tree.put(_scalar(token))
     return tree.values, not tree.open
 
 
 def _scalar(token: re.Match[str]) -> object:
-    text = token[0]
+    text: str = token["word"] or token["string"]
     if token["word"]:
         return int(text[:12]) if re.fullmatch("[0-9]+", text) else _WORDS.get(text.casefold(), text)
     inside = text[1:-1] if len(text) > 1 and text[-1] in "\"'”’" else text[1:]
