@@ -170,6 +170,7 @@ HOSTILE = {
     "quotes": filled('["', '{"u":"U1","events":['),
     "pieces of strings": filled("['01-" + "'a" * 100, '{"u":"U1","events":['),
     "escapes": filled('\\"', '{"u":"U1","events":["'),
+    "a cut escape": filled('"\\', '{"u":"U1","events":['),
     "headers": filled("## U1\n## U2\n"),
     "headers of nobody": filled("## U99\n"),
     "names behind names": filled("U3: "),

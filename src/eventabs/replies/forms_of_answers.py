@@ -593,7 +593,7 @@ def _string(quote: str) -> str:
     """Match a string; a quote inside it neither begins nor ends a value. The end may be missing."""
     begins = rf"(?<![{_OPENS}])(?<![{_OPENS}]\s)"
     ends = rf"\s*+(?:[{_CLOSES}]|$)|\s++{quote}|{quote}(?!\s*+[{_CLOSES}])"
-    inside = rf"[^{quote}\\]++|\\.|{begins}{quote}(?!{ends})"
+    inside = rf"[^{quote}\\]++|\\.?+|{begins}{quote}(?!{ends})"
     return rf"(?<!\w){quote}(?:{inside})*+(?:{quote}|$)"
 
 
