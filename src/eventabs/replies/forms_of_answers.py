@@ -622,49 +622,40 @@ _NO_TYPES = frozenset(
 )
 
 
-class _Tree:
-    """Values in the making: objects and arrays inside one another."""
-
-    def __init__(self) -> None:
-        self.values: list[object] = []
-        self.open: list[tuple[str, dict[str, object] | list[object]]] = []
-        self.key: str | None = None  # of the next value
-
-    def put(self, value: object) -> None:
-        """Put a value where the text is. Words outside of all brackets are prose."""
-        inside = self.open[-1][1] if self.open else self.values
-        if isinstance(inside, dict):
-            inside[f" {len(inside)}" if self.key is None or self.key in inside else self.key] = value
-        elif self.open or isinstance(value, dict | list):
-            inside.append(value)
-        self.key = None
-
-    def sign(self, sign: str) -> None:
-        """Open or close an object or array; one that is closed closes what was left open inside."""
-        if sign in "[{(":
-            opened: dict[str, object] | list[object] = {} if sign == "{" else []
-            self.put(opened)
-            self.open.append((sign, opened))
-        elif sign in _PAIRS and any(each in _PAIRS[sign] for each, _value in self.open[-_DEEPEST:]):
-            while self.open.pop()[0] not in _PAIRS[sign]:
-                pass
-            self.key = None
-
-
 def parse(text: str) -> tuple[list[object], bool]:
     """Return the objects and arrays in a text, with any quotes and commas and whatever is around them, and whether the last one is closed."""
     opens = [at for at in (text.find("{"), text.find("[")) if at >= 0]
     with suppress(orjson.JSONDecodeError):
         return [orjson.loads(text[min(opens, default=0) : 1 + max(text.rfind("}"), text.rfind("]"))])], True
-    tree = _Tree()
+    values: list[object] = []
+    inside: list[tuple[str, dict[str, object] | list[object]]] = []  # what is open, with its sign
+    key: str | None = None  # of the next value
+
+    def put(value: object) -> None:
+        """Put a value where the text is. Words outside of all brackets are prose."""
+        nonlocal key
+        holder = inside[-1][1] if inside else values
+        if isinstance(holder, dict):
+            holder[f" {len(holder)}" if key is None or key in holder else key] = value
+        elif inside or isinstance(value, dict | list):
+            holder.append(value)
+        key = None
+
     for token in _TOKEN.finditer(text):
-        if token["sign"]:
-            tree.sign(fold(token["sign"]))
-        elif token["key"]:
-            tree.key = str(_scalar(token))
-        else:
-            tree.put(_scalar(token))
-    return tree.values, not tree.open
+        sign = fold(token["sign"] or "")
+        if token["key"]:
+            key = str(_scalar(token))
+        elif not sign:
+            put(_scalar(token))
+        elif sign in "[{(":
+            opened: dict[str, object] | list[object] = {} if sign == "{" else []
+            put(opened)
+            inside.append((sign, opened))
+        elif sign in _PAIRS and any(each in _PAIRS[sign] for each, _value in inside[-_DEEPEST:]):
+            key = None
+            while inside.pop()[0] not in _PAIRS[sign]:
+                pass  # one that is closed closes what was left open inside
+    return values, not inside
 
 
 def _scalar(token: re.Match[str]) -> object:
