@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set as Abstra
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import groupby
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypedDict, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -113,11 +114,6 @@ class UserLog:
     behaviors: tuple[Behavior, ...]
     profile: tuple[tuple[str, str], ...] = ()  # (column, value), only columns that may be sent
     known: tuple[KnownJourney, ...] = ()  # what earlier answers have found, in an extension
-
-    @property
-    def days(self) -> int:
-        """On how many days, by the wall clock, the user did something."""
-        return len({behavior.start.toordinal() for behavior in self.behaviors})
 
     @property
     def offsets(self) -> set[str]:
@@ -327,13 +323,9 @@ def lasting_id(user_id: str, ordinal: int | str, prefix: str = "") -> str:
 
 def row_ranges(rows: Iterable[int]) -> str:
     """Write ascending row numbers as `3-5 9`."""
-    ranges: list[list[int]] = []
-    for row in rows:
-        if ranges and row == ranges[-1][1] + 1:
-            ranges[-1][1] = row
-        else:
-            ranges.append([row, row])
-    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+    runs = (list(run) for _gap, run in groupby(enumerate(rows), lambda each: each[1] - each[0]))
+    bounds = ((run[0][1], run[-1][1]) for run in runs)
+    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in bounds)
 
 
 def rows_in(ranges: str) -> list[int]:
@@ -391,18 +383,13 @@ class Counts:
         return self.tiers or {STANDARD_TIER: {name: getattr(self, name) for name in TIER_COUNTS}}
 
     @property
-    def events_per_user_day(self) -> float | None:
-        """The events for each day on which a user did something; None before the first answer."""
-        return ratio(self.events, self.user_days)
-
-    @property
     def event_counts(self) -> dict[str, float | None]:
-        """The counts of accepted answers and of users that are done, by the names in JSON."""
+        """The counts of accepted answers and of users that are done, by the names in JSON; None before the first answer."""
         return {
             "behaviors_answered": self.answered,
             **{f"behaviors_{name}": getattr(self, name) for name in ROW_COUNTS},
             "user_days": self.user_days,
-            "events_per_user_day": self.events_per_user_day,
+            "events_per_user_day": ratio(self.events, self.user_days),
             "unsure_events": self.unsure,
             "outside_labels": self.outside,
             "must_misses": self.missed,

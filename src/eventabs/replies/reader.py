@@ -545,10 +545,7 @@ def _groups(ids: Mapping[_Name, str], same: Iterable[Sequence[str]]) -> list[lis
 
 
 def _journeys(
-    events: Iterable[tuple[Event, _Name | None]],
-    minutes: Mapping[_Name, int],
-    names: Mapping[_Name, str],
-    goal: str,
+    events: Iterable[tuple[Event, _Name | None]], minutes: dict[_Name, int], ids: dict[_Name, str], goal: str
 ) -> _Results:
     """Return events in order of time and the journeys that they name, with minutes and ids by name."""
     in_order = sorted(events, key=lambda each: (each[0].start[:19], each[0].end[:19], each[0].behaviors))
@@ -557,13 +554,13 @@ def _journeys(
     for event, name in in_order:
         journey_id = None
         if name:
-            journey_id = names[_folded(*name)]
+            journey_id = ids[_folded(*name)]
             steps.setdefault(_folded(*name), (name, []))[1].append(event)
         placed.append(event if event.journey == journey_id else event._replace(journey=journey_id))
     journeys = []
     for folded, (written, own) in steps.items():
         journey = Journey(
-            id=names[folded],
+            id=ids[folded],
             user_id=own[0].user_id,
             kind=written[0],
             name=written[1],

@@ -298,7 +298,8 @@ class Ledger:
         """Store users with their parts; `ordinals`, `rows`: of a single one, see schema.sql."""
         for log, parts in logged:
             ends = [each.instant for each in (*log.behaviors[:1], *log.behaviors[-1:])] or (None, None)
-            user = log.user_id, len(log.behaviors), log.days, *ends, ordinals, pack_log(log)
+            days = len({each.start.toordinal() for each in log.behaviors})  # by the wall clock
+            user = log.user_id, len(log.behaviors), days, *ends, ordinals, pack_log(log)
             self._db.execute("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", user)
             if not log.behaviors:  # there is nothing to send: the user fails at once
                 self.rows(

@@ -388,7 +388,7 @@ def rows(counts: Counts) -> str:
 
 def event_facts(counts: Counts) -> list[str]:
     """Say how many events there are for a day of a user, and what is remarkable about them."""
-    a_day = counts.events_per_user_day
+    a_day = counts.event_counts["events_per_user_day"]
     facts = [] if a_day is None else [_("{number} a user-day").format(number=f"{a_day:,.2f}")]
     outside = ngettext(
         "{count} with a type outside the vocabulary",
