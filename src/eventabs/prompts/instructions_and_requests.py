@@ -214,8 +214,7 @@ class Instructions:
 # Own examples are read strictly: a wrong one would teach every call of a run.
 
 _DAY: Final = re.compile(r"#\s*(?:(\d{4})-)?(\d{2})-(\d{2})\b.*")
-_LINE: Final = re.compile(r"(?:(\d+) )?((?:[01]\d|2[0-3]):[0-5]\d \S.*)")
-_LONG_LINE: Final = re.compile(r"^(\d\d):(\d\d) (.*?)(?: (?=\d)(?:(\d+)h)?(?:(\d+)m)?)?$")
+_LINE: Final = re.compile(r"(?:(\d+) )?([01]\d|2[0-3]):([0-5]\d) (\S.*?)(?: (?=\d)(?:(\d+)h)?(?:(\d+)m)?)?")
 _GROUP: Final = r"(?:\d+(?:-\d+)?,)*\d+(?:-\d+)?\??"
 _STEP: Final = re.compile(rf"(.+?) ({_GROUP}(?: {_GROUP})*)")
 _JOURNEY: Final = re.compile(r">([^:：]+)[:：](.+)")
@@ -231,7 +230,10 @@ def _example_log(example: Example, before: int, level: Compaction) -> tuple[str,
                 year, told = date(int(day[1] or year), int(day[2]), int(day[3])).year, line
         elif (found := _LINE.fullmatch(line)) and year and int(found[1] or rows + 1) == rows + 1:
             rows += 1
-            told = f"{before + rows} {_LONG_LINE.sub(_dense, found[2]) if level == 'dense' else found[2]}"
+            _number, hour, minute, text, hours, minutes = found.groups(default="0")
+            duration = 60 * int(hours) + int(minutes)
+            dense = f"{int(hour)}{minute} {text}" + (f" {duration}" if duration else "")
+            told = f"{before + rows} {dense if level == 'dense' else line[found.start(2) :]}"
         if not told:
             fault = _("log has the line {line}; write # 2087-03-03, then 1 08:05 ...")
             raise ValueError(fault.format(line=line))
@@ -276,12 +278,10 @@ def _example_answer(example: Example, before: int, vocabulary: Vocabulary, detai
 
 def _check_answer(answer: AnsweredUser, vocabulary: Vocabulary, detail: Detail, rows: range) -> None:
     """Raise ValueError for a name that a closed vocabulary lacks, and a row of the log that does not stand once."""
-    marks = tuple(each.mark for each in vocabulary.categories if each.mark)
-    known = {each.name for each in vocabulary.types}
-    if known and not vocabulary.open:
-        for name in sorted({name for name, _groups in answer.steps} - known):
-            if name[:-1] not in known or not name.endswith(marks):
-                raise ValueError(_("{type} is no type of the vocabulary").format(type=name))
+    types = {each.name + category.mark for each in vocabulary.types for category in vocabulary.categories}
+    foreign = sorted({name for name, _groups in answer.steps} - types)
+    if types and foreign and not vocabulary.open:
+        raise ValueError(_("{type} is no type of the vocabulary").format(type=foreign[0]))
     kinds = {each.name for each in vocabulary.journeys}
     foreign = sorted({kind for kind, _name, _steps in answer.journeys} - kinds)
     if foreign and not vocabulary.open_journeys:
@@ -297,12 +297,6 @@ def _check_answer(answer: AnsweredUser, vocabulary: Vocabulary, detail: Detail, 
             )
             place = row - rows.start + 1
             raise ValueError(fault.format(row=place, count=placed[row], rows=len(rows)))
-
-
-def _dense(found: re.Match[str]) -> str:
-    hour, minute, text, hours, minutes = found.groups(default="0")
-    duration = 60 * int(hours) + int(minutes)
-    return f"{int(hour)}{minute} {text}" + (f" {duration}" if duration else "")
 
 
 def _blocks(compactor: Compactor, logs: Iterable[UserLog]) -> Iterator[str]:

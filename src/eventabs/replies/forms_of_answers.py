@@ -246,14 +246,10 @@ def without_reasoning(text: str) -> tuple[str, str]:
         is_in_name = _END_OF_STRING.match(text, tag.end()) or fold(line).lstrip().startswith(">")
         if is_open or not is_in_name:
             end = tag.end()
-    behind = text[end:]
-    opening = _OPENING.search(behind)
-    answer = behind[: opening.start()] if opening else behind
-    unclosed = behind[opening.end() :] if opening else ""
+    answer, *unclosed = _OPENING.split(text[end:], maxsplit=1)
     if end and not answer.strip():
-        first = _OPENING.search(text)
-        answer = text[: first.start()] if first else ""
-    return answer, unclosed
+        answer = text[: openings[0]] if openings else ""
+    return answer, "".join(unclosed)
 
 
 _MOST_WORDS = 6  # of a type that nobody listed; more is prose
