@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.prompts.compact_lines import MASK, clean, id_pattern, shorten, without_marks
+from eventabs.prompts.compact_lines import MASK, clean, id_pattern, shown, without_marks
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,8 @@ def test_clean_text_is_stable_encodable_and_has_no_line_ends(raw: str) -> None:
 
 
 def test_long_fields_are_cut_to_200_characters_and_say_so() -> None:
-    assert shorten("好" * 200) == "好" * 200
-    assert shorten("好" * 201) == "好" * 199 + "…"
+    assert shown("好" * 200) == "好" * 200
+    assert shown("好" * 201) == "好" * 199 + "…"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import datetime
 from hypothesis import strategies as st
 
 from eventabs.interface_language import Language
-from eventabs.prompts.compact_lines import WORDS, Compactor, clean, default_vocabulary, shorten
+from eventabs.prompts.compact_lines import WORDS, Compactor, clean, default_vocabulary, shown
 from eventabs.prompts.instructions_and_requests import Instructions, PromptBuilder
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.setting_choices import Compaction
@@ -46,8 +46,8 @@ def what_comes_back(behaviors: list[Behavior]) -> list[tuple[str, ...]]:
             f"{b.start:%H:%M}",
             *seen(
                 THING if b.action and b.in_own_words else b.action,
-                shorten(clean(b.item)),
-                shorten(clean(b.place)),
+                shown(b.item),
+                shown(b.place),
             ),
             "" if b.duration is None else Compactor("en").duration(b.duration).strip(),
         )

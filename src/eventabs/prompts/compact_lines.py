@@ -65,11 +65,6 @@ def clean(text: str) -> str:
     return " ".join("".join("\ufffd" if kind == "Cs" else each for each, kind in visible).split())
 
 
-def shorten(text: str) -> str:
-    """Cut `text` to 200 characters; the last is then an ellipsis."""
-    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
-
-
 def without_marks(name: str, marks: Sequence[str]) -> str:
     """Return a clean `name` without filler marks, never empty; one in a Latin word or number stays, as `XX` in `XXL`."""
     for mark in marks:
@@ -237,10 +232,10 @@ class Compactor:
         masked = id_pattern(log.user_id, "|".join(value for _column, value in log.profile))
         profile = ""
         for column, raw in log.profile:
-            if shown := _shown(raw, masked):
-                value = shown if column in SELF_EXPLAINING else f"{clean(column)}:{shown}"
+            if text := shown(raw, masked):
+                value = text if column in SELF_EXPLAINING else f"{clean(column)}:{text}"
                 if column == "age":
-                    value = shown + self._words["years"] if shown[-1:].isdecimal() else shown
+                    value = text + self._words["years"] if text[-1:].isdecimal() else text
                 profile += " " + (quoted(value) if " " in value or value.startswith('"') else value)
         return [f"## {alias}", f"{profile}\n"]
 
@@ -295,7 +290,7 @@ class Compactor:
         """Return a behavior without its times: what is done (head), and where, unless the head has it (tail)."""
         masked, kept = treatment
         marks = self._marks if action else ()
-        item, place = (_shown(name, masked, () if clean(name) in kept else marks) for name in (item, place))
+        item, place = (shown(name, masked, () if clean(name) in kept else marks) for name in (item, place))
         bare = f"{item} {place}".strip()
         if action in WITHOUT_VERB:
             reads_as_action = bare.startswith(NOTE) or self._starts_with_verb(bare) or _OWN_WORD.match(bare)
@@ -316,7 +311,7 @@ class Compactor:
         if verb := self._verbs.get(action):
             has_verb = is_bare and item.startswith(f"{verb}_")
             return what if has_verb else f"{verb} {what}".rstrip(), where
-        word = _shown(action, masked)
+        word = shown(action, masked)
         is_plain = (
             _BARE_WORD.fullmatch(word) and not self._starts_with_verb(word) and not self._reads_as_code(word)
         )
@@ -354,13 +349,13 @@ def _written(behavior: Behavior) -> tuple[str, str, str]:
     return action, behavior.item, behavior.place
 
 
-def _shown(name: str, masked: re.Pattern[str] | None, marks: Sequence[str] = ()) -> str:
-    if not name:
-        return ""
+def shown(name: str, masked: re.Pattern[str] | None = None, marks: Sequence[str] = ()) -> str:
+    """Return a name as a line has it: clean, the id masked, without marks, cut to 200 characters; the last is then an ellipsis."""
     text = clean(name)
     if masked is not None:
         text = masked.sub(MASK, text)
-    return shorten(without_marks(text, marks))
+    text = without_marks(text, marks)
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
 
 
 def quoted(text: str) -> str:
