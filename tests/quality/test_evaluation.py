@@ -12,6 +12,7 @@ from compared_kit import event, journey, make_run
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.quality import Evaluation, evaluate
 from eventabs.store import Ledger
+from eventabs.views import evaluation_json
 from house import eventabs, lines, ran, write_users
 
 Row = tuple[str, str, str, str]
@@ -219,6 +220,16 @@ def test_a_line_of_several_files_names_a_row_only_with_its_time(tmp_path: Path) 
     gold.write_text("\n".join(["line,group,time", *timed]) + "\n")
     found = evaluate(tmp_path / "out", gold)
     assert (found.totals["groups"]["rows"], found.unused) == (3, {})
+
+
+def test_amounts_are_of_one_type_in_json_in_rows_as_in_minutes(tmp_path: Path) -> None:
+    events = run_of(tmp_path)
+    rows = write_labels(tmp_path / "rows.csv", row_labels(tmp_path, events))
+    for unit, gold in (("rows", rows), ("minutes", tmp_path / "input.eventabs")):
+        found = json.loads(evaluation_json(evaluate(tmp_path / "input.eventabs", gold)))
+        assert found["unit"] == unit
+        assert {type(row["amount"]) for row in found["by_label"]} == {float}
+        assert {type(each[unit]) for each in found["confusion"]} == {float}
 
 
 def test_a_nought_in_a_json_line_is_a_value(tmp_path: Path) -> None:

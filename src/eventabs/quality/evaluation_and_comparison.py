@@ -340,7 +340,8 @@ def _lane(groups: Iterable[Group], rows: Sequence[Behavior]) -> list[Segment]:
 
 
 def _make_figures(sums: Evaluation) -> None:
-    sums.confusion |= sums.tally.types if sums.unit == "rows" else {}
+    if sums.unit == "rows":  # as in JSON the same keys have minutes
+        sums.confusion = {pair: float(rows) for pair, rows in sums.tally.types.items()}
     types = {found for _label, found in sums.confusion} - {""}
     labelled = [(label in types, amount) for (label, _found), amount in sums.confusion.items() if label]
     typed = sum(amount for is_type, amount in labelled if is_type)
