@@ -63,11 +63,10 @@ class Labels:
     by_user: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))  # RowLabel, or Segment
     doubled: int = 0  # that were there before
 
-    def users_of(self, known: Collection[str]) -> set[str]:
-        """Return the users that have labels; those of a file without a user column are of the only user that there is."""
+    def name_the_only_user(self, known: Collection[str]) -> None:
+        """Give the labels of a file without a user column to the only user that there is."""
         if self.by_user.keys() == {""} and len(known) == 1:
             self.by_user = dict.fromkeys(known, self.by_user[""])
-        return set(self.by_user)
 
 
 def read_labels(path: Path) -> Labels:
@@ -211,7 +210,8 @@ def evaluate(events: Path, gold: Path) -> Evaluation:
             raise InputError(message.format(path=events)) from None
         found = read_labels(events)
         known = set(() if found.of_rows else found.by_user)
-        users = labels.users_of(known)
+        labels.name_the_only_user(known)
+        users = set(labels.by_user)
         sums.unused["without_labels"] = len(known - users)
         for user in sorted(users if users & known else ()):
             wanted = labels.by_user[user]
@@ -221,7 +221,8 @@ def evaluate(events: Path, gold: Path) -> Evaluation:
         with Ledger.watch(directory.ledger) as ledger:
             facts = ledger.meta()
             known = {user for (user,) in ledger.rows("SELECT user_id FROM users")}
-            users = labels.users_of(known)
+            labels.name_the_only_user(known)
+            users = set(labels.by_user)
             sums.unused["without_labels"] = len(known - users)
             sums.unused["unknown_users"] = len(users - known)
             rules = load_rules(shipped_rules(), "zh" if facts.get("prompt_language") == "zh" else "en")
@@ -441,9 +442,9 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
             raise UsageError(message.format(first=first, second=second, shared=found.shared_users))
         found.scores = found.tally.scores(groups=measures.FIGURES, wholes=measures.FIGURES)
         found.kept = {name: measures.mean_of(shares) for name, shares in found.tally.kept.items() if shares}
-        moved = [each for each in found.tally.types.items() if all(each[0]) and each[0][0] != each[0][1]]
-        moved.sort(key=lambda each: (-each[1], each[0]))
-        found.types = [{"a": a, "b": b, "behaviors": rows} for (a, b), rows in moved[:50]]
+        moved = [(-rows, a, b) for (a, b), rows in found.tally.types.items() if a and b and a != b]
+        # most rows first
+        found.types = [{"a": a, "b": b, "behaviors": -rows} for rows, a, b in sorted(moved)[:50]]
         for _difference, user_id in different[:most]:
             pair = Pair.of(ours, theirs, user_id)
             days, lines = zip(*lines_of(pair.log, facts[0]), strict=True)
