@@ -294,8 +294,10 @@ def _mean_f1(part: str, found: str, wanted: str) -> Figured:
 
     def figure(sums: Sums) -> float | None:
         each = share(sums[f"{part}_found"], sums[found]), share(sums[f"{part}_wanted"], sums[wanted])
+        if each == (None, None):
+            return None
         precision, recall = (value or 0.0 for value in each)
-        return None if each == (None, None) else f1_of(precision * recall, precision, recall) or 0.0
+        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
     return figure
 
