@@ -60,12 +60,13 @@ def plan_audit(
     path = out or source.audit
     with Ledger.watch(source.ledger) as ledger:
         done = [user_id for user_id, state in store.states_by_user(ledger) if state == "done"]
-        sizes = ledger.rows("SELECT (SELECT count(*) FROM json_each(users)) FROM calls WHERE status = 'read'")
+        asked = ledger.rows("SELECT (SELECT count(*) FROM json_each(users)) FROM calls WHERE status = 'read'")
     if not done:
         message = _("no user of {path} is done yet; go on with eventabs resume")
         raise UsageError(message.format(path=source.path))
     wanted = invocation.flags.get("budget", {}).get("max_users")  # else half as many users a prompt as usual
-    arm = Arm(path, wanted or (median_high(sizes)[0] // 2 if sizes else 0) or 2)
+    usual = median_high(users for (users,) in asked) if asked else 0
+    arm = Arm(path, wanted or usual // 2 or 2)
     if (path / "ledger.sqlite").exists():
         with Ledger.watch(path / "ledger.sqlite") as ledger:
             arm = Arm(path, ledger.meta()["settings"]["budget"]["max_users"])
