@@ -431,14 +431,14 @@ def _reviewed_days(read: Verdicts) -> dict[str, int | Figure]:
     counts = Counter(days=0, unfinished=0, real=0, right=0, missing=0)  # real: found or missing
     # days by the share of what is real that has the right type and span, and by that found at all
     recall, found = Counter[float](), Counter[float]()
-    for day in read.review.days:
+    for day in (each for each in read.review.days if each.item in read.days):
         said, missing = Counter(map(read.events.get, day.events)), len(read.missing[day.item])
-        real = said.total() - said["none"] + missing
-        if day.item in read.days and None in said:
+        if None in said:
             counts["unfinished"] += 1
-        elif day.item in read.days:
-            counts.update(days=1, real=real, right=said["right"], missing=missing)
-            if real:
-                recall[said["right"] / real] += 1
-                found[(real - missing) / real] += 1
+            continue
+        real = said.total() - said["none"] + missing
+        counts.update(days=1, real=real, right=said["right"], missing=missing)
+        if real:
+            recall[said["right"] / real] += 1
+            found[(real - missing) / real] += 1
     return {**counts, "recall": mean_of(recall), "found": mean_of(found)}
