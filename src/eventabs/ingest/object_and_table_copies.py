@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from glob import has_magic
 from itertools import chain
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -156,6 +155,8 @@ class _Transfer:
 
     def run(self, stop: Stop, on_copy: Callable[[Copying], object]) -> None:
         """Copy them all. Raises InputError, StorageError and StopRequested."""
+        from multiprocessing.pool import ThreadPool  # noqa: PLC0415  it takes a while, and most exports are files here
+
         told = self._progress()
         target, item = next(iter(self._objects.items()))
         _require_room(target, told.size, item.address)
