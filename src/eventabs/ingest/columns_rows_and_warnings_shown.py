@@ -58,7 +58,7 @@ def _implausible(file: Reading, roles: Collection[str], words: str) -> Iterator[
             )
             yield warning("midnights", message, setting='[input.columns] time = "...", date = "..."')
         yield from _lines(file, rows, roles, words)
-        yield from _durations(file, roles) if {"duration", "end"} & {*roles} else ()
+        yield from _durations(connection, roles) if {"duration", "end"} & {*roles} else ()
         if not zone and "offset" not in roles:
             hours = [(by_hour or {}).get(hour, 0) for hour in range(_HOURS)]
             yield from clock_warnings(hours, last - first, in_utc > _NEARLY_ALL * rows)
@@ -167,24 +167,9 @@ def clock_warnings(hours: Sequence[int], span: timedelta, is_utc: bool) -> Itera
     yield warning(code, _("; ").join((message, seen)), "offset", "=0")
 
 
-def _durations(file: Reading, roles: Collection[str]) -> Iterator[InputWarning]:
-    """Check the first users: durations last days, or go beyond the user's next row; where a thousandth does not, they are milliseconds.
-
-    And look for times that are days, with durations of seconds because neither a name nor the settings say their unit.
-    """
-    found = {each.column: each for each in file.choice.profiles}
-    day, lasting = (found.get(file.roles.get(role, "")) for role in ("time", "duration"))
-    given = file.source.file.settings.model_fields_set
-    is_told = "date" in file.roles or file.unit or "duration_unit" in given
-    values = lasting.values if day and lasting and day.kind == "day" and not is_told else ()
-    numbers = [float(value) for value in values if re.fullmatch(r"\d{1,4}(?:\.\d+)?", value)]
-    if len(numbers) >= _LEAST and 0 < (longest := max(numbers)) <= 60 * _HOURS:  # minutes of a day
-        unit = '"h"' if longest <= _HOURS and median(numbers) <= _HOURS / 2 else '"min"'
-        message = _(
-            "the times are days, and the longest duration of the first rows is read as {longest:g} seconds; say the unit, also if that is right: {setting}"
-        )
-        yield warning("seconds_of_days", message, longest=longest, setting=f"[input] duration_unit = {unit}")
-    ((rows, middle, beyond, thousandth, fine, overlapping),) = file.source.file.connection.execute(f"""
+def _durations(connection: duckdb.DuckDBPyConnection, roles: Collection[str]) -> Iterator[InputWarning]:
+    """Check the first users: durations last days, or go beyond the user's next row; where a thousandth does not, they are milliseconds."""
+    ((rows, middle, beyond, thousandth, fine, overlapping),) = connection.execute(f"""
         SELECT count(*), coalesce(median(duration), 0), count(*) FILTER (duration > gap), count(*) FILTER (duration / 1000 > gap),
             count(*) FILTER (is_fine), count(*) FILTER (is_fine AND duration > gap)
         FROM (
@@ -274,7 +259,7 @@ def describe(files: Sequence[Reading], counts: RowCounts, warnings: Iterable[Inp
     ]
     words = max(in_words, key=lambda each: each.distinct).column if in_words else ""
     found = [*warnings, *_left_out_rows(files, counts), *_left_inside(first, sample)]
-    found += _implausible(first, played, words)
+    found += [*_short_on_days(first), *_implausible(first, played, words)]
     # tables of the config file that read the files as they were read: of a known tool its schema is enough
     schema, columns = (mappings[0].schema, mappings[0].columns) if len(mappings) == 1 else ("", {})
     settings = {**({"schema": schema} if schema else {}), **first.source.file.settings.kept()}
@@ -343,6 +328,22 @@ def _left_inside(file: Reading, sample: Sequence[SampledRow]) -> Iterator[InputW
         values = {"count": count, "rows": len(sample), "user": ways[0], "column": ways[-1]}
         joined = BEHIND.join(map(str, (ways[-1], *ways[:-1])))
         yield from [warning("anonymous_rows", message, "user", joined, **values)] if count else []
+
+
+def _short_on_days(file: Reading) -> Iterator[InputWarning]:
+    """Look in the first rows, behaviors or not, for times that are days, with durations of seconds because neither a name nor the settings say their unit."""
+    found = {each.column: each for each in file.choice.profiles}
+    day, lasting = (found.get(file.roles.get(role, "")) for role in ("time", "duration"))
+    given = file.source.file.settings.model_fields_set
+    is_told = "date" in file.roles or file.unit or "duration_unit" in given
+    values = lasting.values if day and lasting and day.kind == "day" and not is_told else ()
+    numbers = [float(value) for value in values if re.fullmatch(r"\d{1,4}(?:\.\d+)?", value)]
+    if len(numbers) >= _LEAST and 0 < (longest := max(numbers)) <= 60 * _HOURS:  # minutes of a day
+        unit = '"h"' if longest <= _HOURS and median(numbers) <= _HOURS / 2 else '"min"'
+        message = _(
+            "the times are days, and the longest duration of the first rows is read as {longest:g} seconds; say the unit, also if that is right: {setting}"
+        )
+        yield warning("seconds_of_days", message, longest=longest, setting=f"[input] duration_unit = {unit}")
 
 
 def _left_out_rows(files: Sequence[Reading], rows: RowCounts) -> Iterator[InputWarning]:

@@ -200,6 +200,15 @@ def test_short_durations_of_days_are_told_with_the_unit_that_they_may_have(tmp_p
         assert "seconds_of_days" not in warnings(tmp_path, header, lines, **settings)
 
 
+def test_the_unit_of_short_durations_of_days_is_asked_also_where_few_of_the_rows_are_kept(
+    tmp_path: Path,
+) -> None:
+    header = "user,date,action,duration"
+    lines = [f"u{n},{(START + timedelta(days=n)).date()},run,{30 + n % 20}" for n in range(60)]
+    assert "seconds_of_days" in warnings(tmp_path, header, lines, shard="1/4")
+    assert "seconds_of_days" in warnings(tmp_path, header, [*lines[:40], *lines[:20]])
+
+
 @pytest.mark.parametrize("name", ["NA", "null", "0", "Anonymous", "匿名"])
 def test_a_word_for_nobody_with_many_rows_is_told(tmp_path: Path, name: str) -> None:
     lines = [f"{name},{line.partition(',')[2]}" if n % 2 else line for n, line in enumerate(shop(str))]
