@@ -15,7 +15,7 @@ import duckdb
 from eventabs.ingest.column_names import ACTION_WORDS, NOBODY, fit
 from eventabs.ingest.columns_by_their_values import value_of
 from eventabs.ingest.formats.base import InputFile, SampledRow
-from eventabs.ingest.normal_form import number, quoted_list
+from eventabs.ingest.normal_form import quoted_list
 from eventabs.ingest.roles_and_known_schemas import Reading
 from eventabs.ingest.roles_of_columns import BEHIND, JOINED, NO_COLUMN, input_table, warning
 from eventabs.ingest.sort_and_pair import RowCounts
@@ -349,10 +349,13 @@ def _short_on_days(file: Reading) -> Iterator[InputWarning]:
 def _left_out_rows(files: Sequence[Reading], rows: RowCounts) -> Iterator[InputWarning]:
     """Say what is read as no behavior, with the setting that reads it, where many begins and ends have no partner, and that the rows of a tool are one person's."""
     # many duplicates whose times are minutes or days, in which the same may be done twice
-    finer = "SELECT count(*) FROM behaviors WHERE start <> date_trunc('minute', start)"
-    total = rows.behaviors + rows.duplicates
-    is_many = total >= _LEAST and rows.duplicates > _FEW_ROWS * total
-    if is_many and not number(files[0].source.file.connection, finer):
+    ((timed, finer),) = (
+        files[0]
+        .source.file.connection.execute("""
+        SELECT count(start), count(*) FILTER (start <> date_trunc('minute', start)) FROM behaviors""")
+        .fetchall()
+    )
+    if timed >= _LEAST and rows.duplicates > _FEW_ROWS * timed and not finer:
         message = _(
             "{count:,} rows are left out, since they equal another; no time has seconds, so that they may be acts of their own;"
             " to keep them: {setting}"

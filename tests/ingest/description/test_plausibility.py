@@ -92,6 +92,15 @@ def test_equal_rows_of_one_minute_are_told_and_those_of_a_second_are_not(tmp_pat
     assert warnings(tmp_path, SHOP, [*shop(str), *shop(str)[:200]]) == {}
 
 
+def test_the_share_of_equal_rows_is_that_of_all_rows_with_a_time_also_of_those_without_a_user(
+    tmp_path: Path,
+) -> None:
+    lines = shop(lambda time: f"{time:%Y-%m-%d %H:%M}")
+    of_nobody = [line[2:] for line in lines]
+    assert "equal_rows" in warnings(tmp_path, SHOP, [*lines[:20], *lines[:10], *of_nobody[:30]])
+    assert "equal_rows" not in warnings(tmp_path, SHOP, [*lines[:75], *lines[:5], *of_nobody[:120]])
+
+
 def test_what_is_wrong_with_the_rows_is_told_before_who_has_them(tmp_path: Path) -> None:
     lines = [f"u{n},1975-01-{1 + n % 28:02d} 10:00,buy,thing {n}" for n in range(200)]
     assert list(warnings(tmp_path, SHOP, lines + lines[:20]))[:3] == ["equal_rows", "odd_years", "many_users"]
