@@ -332,8 +332,9 @@ def _left_inside(file: Reading, sample: Sequence[SampledRow]) -> Iterator[InputW
 
 def _short_on_days(file: Reading) -> Iterator[InputWarning]:
     """Look in the first rows, behaviors or not, for times that are days, with durations of seconds because neither a name nor the settings say their unit."""
-    found = {each.column: each for each in file.choice.profiles}
-    day, lasting = (found.get(file.roles.get(role, "")) for role in ("time", "duration"))
+    by_column = {each.column: each for each in file.choice.profiles}
+    held = {role: by_column.get(column) for role, column in file.roles.items()}  # a column may have no name
+    day, lasting = held.get("time"), held.get("duration")
     given = file.source.file.settings.model_fields_set
     is_told = "date" in file.roles or file.unit or "duration_unit" in given
     values = lasting.values if day and lasting and day.kind == "day" and not is_told else ()

@@ -218,6 +218,13 @@ def test_the_unit_of_short_durations_of_days_is_asked_also_where_few_of_the_rows
     assert "seconds_of_days" in warnings(tmp_path, header, [*lines[:40], *lines[:20]])
 
 
+def test_numbers_of_rows_in_a_column_without_a_name_are_no_durations(tmp_path: Path) -> None:
+    days = [(START + timedelta(days=n)).date() for n in range(60)]
+    lines = [f"{n},u{n % 7},{day},run {n},{day}" for n, day in enumerate(days)]
+    for header in (",user,date,action,colour", ",user,date,action,end"):
+        assert "seconds_of_days" not in warnings(tmp_path, header, lines)
+
+
 @pytest.mark.parametrize("name", ["NA", "null", "0", "Anonymous", "匿名"])
 def test_a_word_for_nobody_with_many_rows_is_told(tmp_path: Path, name: str) -> None:
     lines = [f"{name},{line.partition(',')[2]}" if n % 2 else line for n, line in enumerate(shop(str))]
