@@ -230,11 +230,11 @@ def test_a_name_with_a_colon_is_one_name_in_whatsapp(tmp_path: Path) -> None:
     notice = '8/28/23, 7:45 AM - ann changed the group name to "Trip 10:30, meet: station"'
     found = facts(tmp_path, write(tmp_path, "b.txt", "\n".join([*lines, notice, lines[0]]) + "\n"))
     assert {line.split("|")[0] for line in found} == {*names}
-    names = (*names, "~\u202fJohn 17:1 x")
-    lines = [f"[8/{day}/23, 7:45:00 AM] {names[day % 5]}: so {day}" for day in range(13, 28)]
+    of_iphone = (*names, "~\u202fJohn 17:1 x")
+    lines = [f"[8/{day}/23, 7:45:00 AM] {of_iphone[day % 5]}: so {day}" for day in range(13, 28)]
     long = "[8/28/23, 7:45:00 AM] ann: first\n" + "and more\n" * 30
     found = facts(tmp_path, write(tmp_path, "c.txt", long + "\n".join(lines) + "\n"))
-    assert {line.split("|")[0] for line in found} == {*names}
+    assert {line.split("|")[0] for line in found} == {*of_iphone}
 
 
 def test_a_dump_of_a_database_is_refused_with_the_way_to_its_rows_and_rows_by_that_name_are_read(
