@@ -75,7 +75,8 @@ class Profile:
     """
 
     def __init__(self, path: InnerPath, values: Sequence[str], times: Collection[str]) -> None:
-        self.column, self.names, self.values, self.kind = str(path), path.names, values, ""
+        self.column, self.names, self.values = str(path), path.names, values
+        self.kind = ""  # until its values are known; how well a name fits depends on it
         self.words = words_of(self.names[-1])
         self.is_of_row = not {"id", "no", "number", "ref", "url", "编号", "номер"}.isdisjoint(self.words)
         filled = [value for value in values if value]
