@@ -503,16 +503,17 @@ def choices(sources: Iterable[Format]) -> dict[Format, Choice]:
             for column in choice.markers:
                 if word := plain(str(row.values.get(column) or "").strip()):
                     seen.setdefault(column, Counter())[word] += 1
-    markers = set[str]()
-    for column, words in seen.items():
-        kinds = [[sum(words[each] for each in kind) for kind in family] for family in MARKERS]
-        is_balanced = any(min(family) * _BALANCE >= max(family) > 0 for family in kinds)
-        if is_balanced and sum(map(sum, kinds)) >= ALIKE * words.total():
-            markers.add(column)
+    markers = {column for column, words in seen.items() if _are_markers(words)}
     for source, choice in chosen.items():
         marker = next((each for each in choice.markers if each in markers), choice.roles.get("marker", ""))
         chosen[source] = choice._replace(roles={**choice.roles, "marker": marker})
     return chosen
+
+
+def _are_markers(words: Counter[str]) -> bool:
+    kinds = [[sum(words[each] for each in kind) for kind in family] for family in MARKERS]
+    is_balanced = any(min(family) * _BALANCE >= max(family) > 0 for family in kinds)
+    return is_balanced and sum(map(sum, kinds)) >= ALIKE * words.total()
 
 
 def _choice_of_file(source: Format) -> Choice:
