@@ -2,6 +2,7 @@
 
 import io
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -85,3 +86,14 @@ def test_a_value_that_cannot_be_held_is_refused_and_many_short_ones_are_not() ->
     for text in ('{"data": "%s"}', '{"data": [{"x": "%s"}]}'):
         with pytest.raises(OverflowError):
             list(records_inside({}, io.StringIO(text % ("y" * 500)), 200))
+
+
+@pytest.mark.parametrize("piece", ["x", "\\n"])
+def test_a_long_string_is_read_without_many_times_its_size_in_memory(piece: str) -> None:
+    file = io.StringIO('[{"a": "%s"}]' % (piece * 1_500_000))
+    tracemalloc.start()
+    try:
+        (found,) = elements(file, 4_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(found)
+    finally:
+        tracemalloc.stop()

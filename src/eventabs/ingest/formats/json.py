@@ -28,7 +28,8 @@ _LIST: Final = "list"  # the column of its name, where records come from several
 _KEY: Final = "key"  # the column of what a record stands under
 _KEYED: Final = 3  # records under ids of their own, at least
 _CHUNK: Final = 1 << 20
-_TOKEN: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|[\[\]{},]|"')
+# nothing is tried twice: for that, a string of 60 MB would take 7 GB
+_TOKEN: Final = re.compile(r'"(?:[^"\\\n]++|\\.)*+"|[\[\]{},]|"')
 _MARK: Final = re.compile(r"\S")
 _decoded: Final = json.JSONDecoder().raw_decode
 
