@@ -80,3 +80,18 @@ def test_what_cannot_be_unpacked_is_refused_in_one_line(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=said) as caught, opened(tmp_path, path, user="me"):
             pass
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_with_a_changed_byte_is_refused_in_one_line_however_it_is_packed(
+    tmp_path: Path, packing: int
+) -> None:
+    path, rows = tmp_path / "a.zip", "".join(f"2026-01-15 10:00:00,{n * n}\n" for n in range(200))
+    with zipfile.ZipFile(path, "w", packing) as packed:
+        packed.writestr("u1.csv", f"time,item\n{rows}")
+    whole = path.read_bytes()
+    for at in range(60, len(whole) - 150, 90):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        with pytest.raises(InputError) as caught, opened(tmp_path, path, user="me"):
+            pass
+        assert str(caught.value).startswith(f"{path}/u1.csv cannot be unpacked (")

@@ -28,6 +28,11 @@ from eventabs.object_stores import is_address
 from eventabs.shared_records import Event, Journey
 from eventabs.stop_request import Stop
 
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python that was built without it
+    LZMAError = zipfile.BadZipFile  # type: ignore[misc, assignment]
+
 _RECIPES: Final = {scheme: recipe for schemes, recipe in DATABASES.items() for scheme in schemes.split()}
 _DATABASE: Final = re.compile(r"(?:jdbc:)?([a-z][a-z0-9+]*):", re.IGNORECASE)
 
@@ -80,8 +85,8 @@ def refuse_events(path: str, columns: Collection[str]) -> None:
         raise InputError(message.format(path=path))
 
 
-_BROKEN_ARCHIVE: Final = (zipfile.BadZipFile, NotImplementedError, zlib.error, EOFError)
-_BROKEN_STREAM: Final = (gzip.BadGzipFile, zstandard.ZstdError)
+# raised for what cannot be unpacked, a RuntimeError where it has a password; so is an OSError without a number
+BROKEN: Final = (zipfile.BadZipFile, RuntimeError, zlib.error, LZMAError, zstandard.ZstdError, EOFError)
 _CHUNK: Final = 1 << 18  # bytes; larger ones are decoded more slowly
 _HEAD: Final = 1 << 16
 _SHOWN: Final = 300  # characters that a file name cannot have
@@ -254,14 +259,15 @@ def reading(path: str) -> Iterator[None]:
     """Turn what goes wrong into the error for a file that cannot be unpacked, that the system cannot read, or has no room to unpack."""
     try:
         yield
-    except (*_BROKEN_ARCHIVE, *_BROKEN_STREAM) as error:
-        message = _("{path} cannot be unpacked ({error}); copy it again, or unpack it yourself")
-        raise InputError(message.format(path=path, error=error)) from None
-    except OSError as error:
-        if error.errno in NO_ROOM:
+    except (*BROKEN, OSError) as error:
+        # those of gzip and bz2 have no number
+        number, cause = (error.errno, error.strerror) if isinstance(error, OSError) else (None, "")
+        if number in NO_ROOM:
             raise no_room(path) from None
-        message = _("{path} cannot be read: {cause}; check its permissions")
-        raise InputError(message.format(path=path, cause=error.strerror)) from None
+        message = _("{path} cannot be unpacked ({error}); copy it again, or unpack it yourself")
+        if number is not None:
+            message = _("{path} cannot be read: {cause}; check its permissions")
+        raise InputError(message.format(path=path, error=error, cause=cause)) from None
 
 
 def _matches(path: str) -> list[str]:

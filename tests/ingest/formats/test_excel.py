@@ -200,6 +200,7 @@ def test_a_csv_by_the_name_of_a_workbook_is_a_csv(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
     whole = workbook(tmp_path / "a.xlsx", {"log": ROWS}).read_bytes()
+    sheet_at = whole.index(b"sheet1.xml") + len("sheet1.xml")
     far = workbook(tmp_path / "far.xlsx", {"log": [["a"]]})
     with xlsxwriter.Workbook(far) as book:
         sheet = book.add_worksheet()
@@ -208,6 +209,9 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
     for path, said in {
         workbook(tmp_path / "empty.xlsx", {"log": []}): "no sheet with rows",
         write(tmp_path, "cut.xlsx", whole[:3000]): "no workbook that can be read",
+        write(
+            tmp_path, "bad.xlsx", whole[:sheet_at] + b"\xff" * 20 + whole[sheet_at + 20 :]
+        ): "no workbook that can be read",
         write(
             tmp_path, "old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000)
         ): "no workbook that can be read",

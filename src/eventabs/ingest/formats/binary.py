@@ -17,7 +17,7 @@ import duckdb
 
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest.column_names import fit, words_of
-from eventabs.ingest.files_archives_encodings import refuse_bomb
+from eventabs.ingest.files_archives_encodings import BROKEN, refuse_bomb
 from eventabs.ingest.formats.base import Format, InputFile, Query, Wanted
 from eventabs.ingest.formats.csv_logs_chats import Csv, filled_width, is_summary
 from eventabs.ingest.normal_form import ALONE, as_glob, errors_named, fetched, quoted
@@ -233,7 +233,7 @@ class Excel(Csv):
         except python_calamine.PasswordError:
             message = _("{path} is protected by a password; save it without one")
             raise InputError(message.format(path=file.path)) from None
-        except (python_calamine.CalamineError, zipfile.BadZipFile, OSError) as error:
+        except (python_calamine.CalamineError, *BROKEN, OSError) as error:
             message = _("{path} is no workbook that can be read ({error}); save it as .xlsx or CSV")
             raise InputError(message.format(path=file.path, error=str(error).partition("\n")[0])) from None
 
