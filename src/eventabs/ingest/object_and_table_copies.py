@@ -161,8 +161,13 @@ class _Transfer:
         target, item = next(iter(self._objects.items()))
         _require_room(target, told.size, item.address)
         on_copy(told)
-        # small objects mostly wait; a stop does not wait for a silent server: the threads of a pool are daemons
-        with ThreadPool(min(8, told.objects)) as pool:
+        try:
+            # small objects mostly wait; a stop does not wait for a silent server: the threads of a pool are daemons
+            threads = ThreadPool(min(8, told.objects))
+        except AttributeError as error:
+            # where the system has no more threads, the pool tries to end those that it has as if they were processes
+            raise error.__context__ or error from None
+        with threads as pool:
             copies = pool.map_async(self._copy, self._objects, chunksize=1)
             try:
                 stop.check()  # also where all are done already

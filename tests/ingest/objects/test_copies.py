@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from itertools import pairwise
+from multiprocessing.dummy import DummyProcess
 from pathlib import Path
 from urllib.parse import quote
 
@@ -103,6 +104,24 @@ def test_whose_file_an_object_is_stands_in_its_address(tmp_path: Path, server: O
     for named, user in (("{stem}", "2026"), ("{parent}", "alice")):
         with opened(tmp_path, "s3://whose/alice/2026.csv", user=named) as export:
             assert [log.user_id for log in export.user_logs()] == [user]
+
+
+def test_a_system_without_more_threads_is_told_as_that(
+    tmp_path: Path, server: ObjectServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = [server.put(f"s3://threads/{number}.csv", DATA) for number in range(4)]
+    started, start, message = list[DummyProcess](), DummyProcess.start, "can't start new thread"
+
+    def started_twice(thread: DummyProcess) -> None:
+        if len(started) == 2:
+            raise RuntimeError(message)
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(DummyProcess, "start", started_twice)
+    with pytest.raises(RuntimeError, match=message):
+        fetched(tmp_path, *addresses)
+    assert not list(tmp_path.iterdir())
 
 
 def packed_file(path: Path) -> Path:
