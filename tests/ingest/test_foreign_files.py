@@ -23,8 +23,8 @@ from input_files import facts, opened, write
         ("clickhouse://secret@host", "clickhouse-client"),
         ("mongodb+srv://me:secret@host", "mongoexport"),
         ("bigquery://project/secret", "bq query"),
-        ("jdbc:oracle:thin:me/secret@host", "CLIENT"),
-        ("snowflake://me:secret@host", "CLIENT"),
+        ("jdbc:oracle:thin:me/secret@host", "CSV HEADER"),
+        ("snowflake://me:secret@host", "CSV HEADER"),
     ],
 )
 def test_an_address_of_a_database_is_answered_with_its_client_and_never_shown(
