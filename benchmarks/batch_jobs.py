@@ -51,7 +51,7 @@ _LOADED = [
         "eventabs.prompts.instructions_and_requests",
         "eventabs.providers.openai.batch_service",
     ),
-    *("eventabs.views.status_summary_progress_server", "duckdb", "tiktoken"),
+    *("eventabs.views.panel_status_show", "duckdb", "tiktoken"),
 ]
 
 

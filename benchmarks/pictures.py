@@ -30,7 +30,7 @@ from rich.console import Console
 import workload
 from eventabs import interface_language as language
 from eventabs.runs.observer import CoolingDown, Note, Progress, Started
-from eventabs.views.status_summary_progress_server import RichObserver
+from eventabs.views.panel_status_show import RichObserver
 from simulated_model import CASE_FAILURES, Options, Speed, parse_failures
 from simulator import Simulator
 

@@ -20,7 +20,7 @@ from eventabs.runs.start_resume_reparse import reparse
 from eventabs.store.ledger import Ledger, damage_reported
 from eventabs.store.ledger_queries import user_row, user_states
 from eventabs.store.result_files import export_events
-from eventabs.views.status_summary_progress_server import render_calls
+from eventabs.views.panel_status_show import render_calls
 from report_kit import rendered
 from runs_jobs import RULES, Place, finish
 

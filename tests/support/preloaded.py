@@ -29,7 +29,7 @@ _LIBRARIES = (
     *("eventabs.check_before_run", "eventabs.ingest.opened_export", "eventabs.quality.audit_and_calibration"),
     *("eventabs.providers.openai.client", "eventabs.providers.rules", "eventabs.runs.batch_jobs"),
     *("eventabs.store.result_files", "eventabs.views.estimate_columns_check"),
-    *("eventabs.views.report", "eventabs.views.status_summary_progress_server"),
+    *("eventabs.views.report", "eventabs.views.panel_status_show"),
 )
 _MAX_REQUEST = 2**20  # bytes
 

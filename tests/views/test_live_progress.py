@@ -30,7 +30,7 @@ from eventabs.runs.observer import (
 )
 from eventabs.store import open_to_append
 from eventabs.views.output_streams import print_line
-from eventabs.views.status_summary_progress_server import (
+from eventabs.views.panel_status_show import (
     ALL,
     PLAIN,
     QUIET,

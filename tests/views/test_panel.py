@@ -22,7 +22,7 @@ from eventabs.runs.observer import (
     Started,
     StateChanged,
 )
-from eventabs.views.status_summary_progress_server import REFRESHES_PER_SECOND, RichObserver
+from eventabs.views.panel_status_show import REFRESHES_PER_SECOND, RichObserver
 
 START = Started("", "openai", "[m]", "h", "x.eventabs", resumed=False)
 COUNTS = Progress(

@@ -8,7 +8,7 @@ import pytest
 from clock import Clock
 from eventabs.errors_and_exit_codes import UsageError
 from eventabs.runs.observer import Planned, Progress, Started, StateChanged
-from eventabs.views.status_summary_progress_server import PATHS, ProgressServer
+from eventabs.views.progress_server import PATHS, ProgressServer
 
 COUNTS = Progress(
     users=486, done=304, failed=4, batches_total=25, batches_done=16, in_flight=3, eta_seconds=140.04

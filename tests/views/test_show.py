@@ -10,7 +10,7 @@ from rich.console import Console
 from eventabs.inspection import Line, StoredCall, UserView
 from eventabs.shared_records import Part
 from eventabs.store.ledger_queries import UserRow
-from eventabs.views.status_summary_progress_server import (
+from eventabs.views.panel_status_show import (
     render_calls,
     render_user,
     render_users,

@@ -12,7 +12,7 @@ from rich.console import Console
 from eventabs.providers import Price
 from eventabs.runs.observer import CallFailed, Progress
 from eventabs.runs.run_state import Endpoint, RunState
-from eventabs.views.status_summary_progress_server import render_status, status_json, watch_status
+from eventabs.views.panel_status_show import render_status, status_json, watch_status
 
 RUNNING = RunState(
     status="running", run_id="r", out="x.eventabs", created_at="2026-01-01T00:00:00+00:00",

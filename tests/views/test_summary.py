@@ -10,7 +10,7 @@ from rich.console import Console
 from eventabs.interface_language import activate
 from eventabs.providers import Price
 from eventabs.runs.run_state import Endpoint, RunState
-from eventabs.views.status_summary_progress_server import render_summary, summary_json
+from eventabs.views.panel_status_show import render_summary, summary_json
 
 ENDPOINT = Endpoint("openai", "m", "h", Price(), "CNY")
 WELL = RunState(

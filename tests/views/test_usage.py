@@ -10,7 +10,7 @@ from eventabs.providers import Price
 from eventabs.runs.run_state import Endpoint, RunState
 from eventabs.shared_records import Counts
 from eventabs.views import words_and_figures as messages
-from eventabs.views.status_summary_progress_server import summary_json
+from eventabs.views.panel_status_show import summary_json
 
 FLEX = {"calls": 20, "prompt_tokens": 600_000, "completion_tokens": 80_000, "cached_tokens": 500_000}
 ORDINARY = {"calls": 2, "prompt_tokens": 42_120, "completion_tokens": 1_024, "cached_tokens": 12_000}

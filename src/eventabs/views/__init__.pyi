@@ -35,16 +35,7 @@ from .output_streams import (
     stderr_console as stderr_console,
     stdout_console as stdout_console,
 )
-from .report import NAME as NAME, render_report as render_report, write_report as write_report
-from .review import (
-    quality_tables as quality_tables,
-    render_next_step as render_next_step,
-    render_review as render_review,
-    render_review_page as render_review_page,
-    review_json as review_json,
-)
-from .status_summary_progress_server import (
-    ProgressServer as ProgressServer,
+from .panel_status_show import (
     display as display,
     log_to as log_to,
     render_calls as render_calls,
@@ -57,4 +48,13 @@ from .status_summary_progress_server import (
     user_json as user_json,
     users_json as users_json,
     watch_status as watch_status,
+)
+from .progress_server import ProgressServer as ProgressServer
+from .report import NAME as NAME, render_report as render_report, write_report as write_report
+from .review import (
+    quality_tables as quality_tables,
+    render_next_step as render_next_step,
+    render_review as render_review,
+    render_review_page as render_review_page,
+    review_json as review_json,
 )

@@ -15,8 +15,8 @@ from eventabs.measures import GROUPS, SHAPE_FIGURES, Score, Segment, Sums, share
 from eventabs.quality import AskingPlan, Calibration, ComparedRun, Comparison, Evaluation, Side, UserPair
 from eventabs.views import words_and_figures as messages
 from eventabs.views.output_streams import cut, encode, one_line, picked, print_line
+from eventabs.views.panel_status_show import event_text
 from eventabs.views.report import colors_of, render_page
-from eventabs.views.status_summary_progress_server import event_text
 from eventabs.views.words_and_figures import NARROW, beside, count, decimals, money, print_tables
 
 

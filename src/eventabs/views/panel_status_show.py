@@ -1,7 +1,6 @@
-"""A run, for people and as JSON: observers of it (the live panel, plain lines, run.log), its state, its end, its users and calls, and its progress over HTTP."""
+"""A run, for people and as JSON: observers of it (the live panel, plain lines, run.log), its state, its end, its users and calls."""
 
 import shlex
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -9,13 +8,11 @@ from contextlib import nullcontext, suppress
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import FileIO
 from itertools import groupby, islice
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from rich import table as grid
 from rich.console import Console, ConsoleRenderable, Group, RenderableType
@@ -26,7 +23,6 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from eventabs import runs
-from eventabs.errors_and_exit_codes import UsageError
 from eventabs.inspection import Line, StoredCall, Table, UserView, batch_tables
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.runs import Progress, RunState
@@ -665,87 +661,3 @@ def event_text(event: Mapping[str, Any]) -> str:
     category = f"({messages.category(event['category'])})" if event["category"] else ""
     kind = str(event["type"]) + ("" if event["sure"] else "?")
     return one_line(" ".join(filter(None, (span, kind, category, str(event["summary"])))))
-
-
-LOOPBACK = "127.0.0.1"
-PATHS = ("/progress", "/api/v1/events/extract/progress")
-
-
-class ProgressServer(ThreadingHTTPServer):
-    """An observer that answers GET on `PATHS` with JSON, inside `with`. `port` 0: any that is free. Raises UsageError for one that is taken."""
-
-    def __init__(self, port: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._status = "running"
-        self._counts = (Progress(), clock())
-        try:
-            super().__init__((LOOPBACK, port), _Handler)
-        except (OSError, OverflowError) as error:
-            message = _(
-                "--progress-port: port {port} cannot be used ({error}); name another, or 0 for any that is free"
-            )
-            raise UsageError(message.format(port=port, error=getattr(error, "strerror", error))) from None
-        self.address = f"http://{LOOPBACK}:{self.server_port}{PATHS[0]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.shutdown()
-        self.server_close()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Print nothing: the run's terminal has nothing to do with a client that went away."""
-
-    def noted(self, fact: runs.Fact) -> None:
-        """Keep the run's state and its counts."""
-        if isinstance(fact, Progress):
-            self._counts = (fact, self._clock())
-        elif isinstance(fact, runs.StateChanged):
-            self._status = fact.status
-
-    def answer(self) -> bytes:
-        """Return the counts as JSON; the remaining time has run down since they came."""
-        progress, counted_at = self._counts
-        left = progress.eta_seconds and progress.eta_seconds - (self._clock() - counted_at)
-        return encode(progress_fields(self._status, progress, left)).encode()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: ProgressServer
-    server_version = "eventabs"
-    sys_version = ""
-    timeout = 5.0  # seconds for a client to send its request
-
-    def parse_request(self) -> bool:
-        """Answer or refuse a request that can be read; nothing is left to do then."""
-        if not super().parse_request():
-            return False
-        # a page in a browser must not read it by a name that leads here (DNS rebinding)
-        before, colon, after = self.headers.get("Host", "").rpartition(":")
-        if (before if colon else after).lower() not in {LOOPBACK, "localhost"}:
-            self.send_error(HTTPStatus.FORBIDDEN, "only for this machine")
-        elif self.command != "GET":
-            self.send_error(HTTPStatus.METHOD_NOT_ALLOWED, "only GET")
-        elif self.path.partition("?")[0] not in PATHS:
-            self.send_error(HTTPStatus.NOT_FOUND, f"ask for {PATHS[0]}")
-        else:
-            self._respond(HTTPStatus.OK, self.server.answer())
-        return False
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        self._respond(code, encode({"error": message or explain or HTTPStatus(code).phrase}).encode())
-
-    def _respond(self, code: int, body: bytes) -> None:
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        if code == HTTPStatus.METHOD_NOT_ALLOWED:
-            self.send_header("Allow", "GET")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_arguments: object) -> None:
-        """Print nothing."""
