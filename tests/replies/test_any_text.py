@@ -169,6 +169,7 @@ HOSTILE = {
     "closers": filled("]}", "[{"),
     "quotes": filled('["', '{"u":"U1","events":['),
     "pieces of strings": filled("['01-" + "'a" * 100, '{"u":"U1","events":['),
+    "strings in curly quotes": filled("“”", '{"u":"U1","events":[a'),
     "escapes": filled('\\"', '{"u":"U1","events":["'),
     "a cut escape": filled('"\\', '{"u":"U1","events":['),
     "headers": filled("## U1\n## U2\n"),

@@ -594,9 +594,12 @@ def _string(quote: str) -> str:
 
 
 _SIGNS = r"\[\]{}(),:;［］｛｝（），：；【】"
+_CURLY = r"[“„][^“”„\n]*+”|‘[^‘’\n]*+’"
+# between a key and its colon: also quotes that no string begins with; those of strings would be tried from each one before
+_BEFORE_COLON = rf"""(?:[\s”’]|(?!{_CURLY})[“‘]|(?<=\w)["'])*+"""
 _TOKEN = re.compile(
-    rf"""(?:(?P<string>{_string('"')}|{_string("'")}|[“„][^“”„\n]*+”|‘[^‘’\n]*+’)"""
-    rf"""|(?P<word>[^\s"'“”‘’{_SIGNS}]++))(?P<key>(?:[\s“”‘’]|(?<=\w)["'])*+[:：])?|(?P<sign>[{_SIGNS}])""",
+    rf"""(?:(?P<string>{_string('"')}|{_string("'")}|{_CURLY})|(?P<word>[^\s"'“”‘’{_SIGNS}]++))"""
+    rf"(?P<key>{_BEFORE_COLON}[:：])?|(?P<sign>[{_SIGNS}])",
     re.DOTALL,
 )
 _WORDS: Mapping[str, object] = {"true": True, "false": False, "null": None, "none": None, "undefined": None}
