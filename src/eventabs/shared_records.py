@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set as Abstra
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import groupby
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypedDict, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -323,9 +322,13 @@ def lasting_id(user_id: str, ordinal: int | str, prefix: str = "") -> str:
 
 def row_ranges(rows: Iterable[int]) -> str:
     """Write ascending row numbers as `3-5 9`."""
-    runs = (list(run) for _gap, run in groupby(enumerate(rows), lambda each: each[1] - each[0]))
-    bounds = ((run[0][1], run[-1][1]) for run in runs)
-    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in bounds)
+    ranges: list[list[int]] = []
+    for row in rows:
+        if ranges and row == ranges[-1][1] + 1:
+            ranges[-1][1] = row
+        else:
+            ranges.append([row, row])
+    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
 
 
 def rows_in(ranges: str) -> list[int]:

@@ -1,5 +1,6 @@
 """A log held against a new export, behavior by behavior."""
 
+import tracemalloc
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -145,3 +146,11 @@ def test_the_file_and_line_of_a_behavior_do_not_matter() -> None:
     log = [row(0, line=1)]
     export = [row(0, line=77)._replace(file=3, text="said")]
     assert found(log, export) == UserChange(UserLog("u", tuple(log)), None, UserLog("u", tuple(export)))
+
+
+def test_a_long_run_of_rows_is_written_without_a_list_of_it() -> None:
+    tracemalloc.start()
+    assert row_ranges(range(3, 100_000)) == "3-99999"
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000  # a byte a row
