@@ -233,6 +233,11 @@ def test_what_is_wrong_in_a_template_is_named(template: str, others: dict[str, A
         message(template, **others)
 
 
+def test_a_fault_of_the_template_is_told_before_one_of_an_example() -> None:
+    with pytest.raises(ConfigError, match=r"\$types is missing"):
+        message("", examples=(Example("", ""),))
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("level", ["line", "dense"])
 def test_the_worked_example_stands_in_the_level_that_is_sent(language: Language, level: Compaction) -> None:

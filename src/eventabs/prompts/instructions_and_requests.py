@@ -89,7 +89,7 @@ class Instructions:
             "detail": texts["detail"][detail].strip().format(pause=self.pause, minor=self.vocabulary.minor),
             "format": f"{told}\n{texts['known']['text']}" if self.extends else told,
             "input": texts["input"][self.level].strip(),
-            "example": self._example(),
+            "example": "",  # written last: a fault of the template is told before one of an example
             "guidance": guidance,
         }
         template = Template(_packaged(f"{self.language}.txt") if self.template is None else self.template)
@@ -105,7 +105,7 @@ class Instructions:
         if missing := [name for name in values if name not in named and not is_optional.get(name)]:
             message = _("prompt template: ${name} is missing; put it where that text belongs")
             raise ConfigError(message.format(name=missing[0]))
-        return re.sub(r"\n{3,}", "\n\n", template.substitute(values).strip())
+        return re.sub(r"\n{3,}", "\n\n", template.substitute(values, example=self._example()).strip())
 
     @cached_property
     def _texts(self) -> dict[str, Any]:
