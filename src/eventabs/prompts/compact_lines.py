@@ -60,9 +60,14 @@ def clean(text: str) -> str:
     """Return `text` as one line, without control, bidi and other invisible characters; lone surrogates become U+FFFD."""
     if text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " ":
         return text
-    kinds = ((each, unicodedata.category(each)) for each in " ".join(text.split()))
-    visible = ((each, kind) for each, kind in kinds if kind not in ("Cc", "Cf") or each == _JOINER)
-    return " ".join("".join("\ufffd" if kind == "Cs" else each for each, kind in visible).split())
+    return " ".join("".join(map(_visible, " ".join(text.split()))).split())
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cs":
+        return "\ufffd"
+    return "" if category in {"Cc", "Cf"} and character != _JOINER else character
 
 
 def without_marks(name: str, marks: Sequence[str]) -> str:
