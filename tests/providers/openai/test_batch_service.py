@@ -247,6 +247,7 @@ async def test_a_service_that_says_nothing_is_given_up(scripted: Scripted) -> No
 
     scripted.answers = Slow()
     async with opened(scripted, seconds=0.1) as service:
-        with pytest.raises(NoContentError, match=r"0\.1 s"):
+        # a file may have been under way all the time, and fewer calls would not make it faster
+        with pytest.raises(NoContentError, match=r"gave no answer within 0\.1 s; raise llm\.call_timeout"):
             await service.retrieve("b1")
     held.set()

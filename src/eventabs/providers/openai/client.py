@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import math
 import re
 import socket
 import ssl
@@ -190,11 +189,15 @@ class Channel:
 
     @asynccontextmanager
     async def answer(
-        self, sending: Awaitable[httpx.Response], idle_timeout: float = math.inf
+        self, sending: Awaitable[httpx.Response], idle_timeout: float | None = None
     ) -> AsyncIterator[tuple[httpx.AsyncByteStream, ErrorContext, asyncio.Timeout]]:
-        """Send; yield the bytes of an answer whose status is 2xx, what an error in it needs, and its time limit. What breaks or takes too long becomes an EndpointError."""
+        """Send; yield the bytes of an answer whose status is 2xx, what an error in it needs, and its time limit. What breaks or takes too long becomes an EndpointError.
+
+        `idle_timeout` is of a call to a model, whose reader moves the limit; None: of what comes in any pieces, as lists and files.
+        """
         host, secrets, call_timeout = self.address.host, self.address.secrets, self.endpoint.llm.call_timeout
-        seconds, setting = min((call_timeout, "llm.call_timeout"), (idle_timeout, "llm.idle_timeout"))
+        idle = idle_timeout or call_timeout, "llm.idle_timeout"
+        seconds, setting = min((call_timeout, "llm.call_timeout"), idle)
         try:
             async with asyncio.timeout(seconds) as timeout, aclosing(await sending) as response:
                 status, headers, now = response.status_code, response.headers, self._wall_clock()
@@ -208,6 +211,8 @@ class Channel:
                 "{host} took the call and sent no content within {seconds:g} s;"
                 " if it queues calls, lower run.concurrency, else raise {setting}"
             )
+            if idle_timeout is None:  # content may have come, or gone out: a file takes its time
+                message = _("{host} gave no answer within {seconds:g} s; raise {setting} if it needs longer")
             raise NoContentError(message.format(host=host, seconds=seconds, setting=setting)) from None
         except WIRE_ERRORS as error:
             raise translate_error(error, self.address) from None
