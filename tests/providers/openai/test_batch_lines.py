@@ -106,10 +106,20 @@ def test_a_key_in_a_reply_is_masked() -> None:
         ({"response": None, "error": None}, TransientError),
         ({"response": {"status_code": float("inf"), "body": {}}}, TransientError),
         ({"response": {"status_code": 200, "body": {"choices": []}}, "error": None}, TransientError),
+        # a status without an error proves nothing, and must not end a run
+        ({"response": {"status_code": 403, "body": ""}, "error": None}, TransientError),
+        ({"response": {"status_code": 400, "body": None}, "error": ""}, TransientError),
+        ({"response": {"status_code": 429, "body": {}}}, TransientError),
     ],
 )
 def test_an_error_is_told_by_status_and_code(line: dict[str, Any], kind: type[EndpointError]) -> None:
     assert type(result(**line)) is kind
+
+
+def test_a_line_that_tells_no_status_is_not_told_as_an_answer_with_one() -> None:
+    assert str(result(response=None, error=None)) == "out.jsonl has no answer to a request: no reason given"
+    error = result(response=None, error={"code": "x", "message": "no room"})
+    assert str(error) == "out.jsonl has no answer to a request: no room"
 
 
 @pytest.mark.parametrize("code", ["batch_expired", "batch_cancelled"])

@@ -20,7 +20,7 @@ from eventabs.interface_language import gettext as _
 from eventabs.providers.openai import endpoint_and_wire as wire, endpoint_errors as errors
 from eventabs.providers.openai.client import Channel, checked, parse_address
 from eventabs.providers.openai.endpoint_and_wire import BatchProfile, Endpoint, ReplyAssembler, Tier
-from eventabs.providers.openai.endpoint_errors import ErrorContext, ErrorPayload
+from eventabs.providers.openai.endpoint_errors import ErrorContext
 from eventabs.shared_records import Message, Reply, Request
 
 GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
@@ -231,8 +231,17 @@ class ReplyLines:
             body = error if isinstance(error.get("error"), dict) else {"error": error}
         elif isinstance(error, str) and error:
             body = {"error": {"message": error}}
-        found = errors.find_error(body) or ErrorPayload()
-        if _NOT_REACHED & set(found.codes):
-            return document["custom_id"], None
-        context = ErrorContext(status, {}, 0.0, self._source, self._address.secrets, self._endpoint)
-        return document["custom_id"], errors.make_error(found, context)
+        return document["custom_id"], self._error(body, status)
+
+    def _error(self, payload: object, status: int) -> EndpointError | None:
+        """Return the error of a line without a reply; None: its request was never carried out."""
+        found = errors.find_error(payload)
+        if found is not None and _NOT_REACHED & set(found.codes):
+            return None
+        if found is not None and found.cause(status) is not None:
+            context = ErrorContext(status, {}, 0.0, self._source, self._address.secrets, self._endpoint)
+            return errors.make_error(found, context)
+        # a bare status proves nothing: the whole run would end at one line with 403
+        said = wire.redacted_line(found.message if found else "", self._address.secrets)
+        message = _("{host} has no answer to a request: {said}")
+        return TransientError(message.format(host=self._source, said=said or _("no reason given")))
