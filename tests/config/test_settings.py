@@ -168,6 +168,7 @@ EXPLAINED = "eventabs init --all --output -` explains"
         ("llm.temperature = nan", " llm.temperature: ", EXPLAINED),
         ("llm.extra_body = { seed = 999999999999999999999 }", " llm.extra_body: ", EXPLAINED),
         ("run = 3", " run: ", EXPLAINED),
+        ("input.columns.user = ['id', 1]", " input.columns.user: ", EXPLAINED),
         # what is gone
         ('compaction.level = "legend"', " compaction.level: ", "it takes one of: line, dense"),
         ('prompt.detail = "brief"', " prompt.detail: ", "it takes one of: "),

@@ -8,7 +8,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, create_model
 from eventabs.ingest.column_names import ROLES
 from eventabs.shared_records import DurationUnit, Shard, TomlTable
 
-Column = Annotated[str, BeforeValidator(lambda it: " | ".join(it) if isinstance(it, list) else it)]
+
+def _joined(names: object) -> object:
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return " | ".join(names)
+    return names
+
+
+Column = Annotated[str, BeforeValidator(_joined)]
 
 
 # Column names by role, of several the first that is filled. "" means: find it; "=word" is a word for all rows.
