@@ -192,12 +192,7 @@ def _told(fault: ErrorDetails, layers: Layers) -> SettingFault:
     """Say what is wrong with a setting, and where it was set: in the uppermost of the layers that know most of the steps to it."""
     key, what = ".".join(map(str, fault["loc"])), _words(fault)
     origin = max(reversed(list(layers)), key=lambda name: _known(layers[name], fault["loc"]))
-    table, _dot, last = key.rpartition(".")
-    level = [name for name in reversed(list(_names(Settings))) if name.count(".") == key.count(".")]
-    nearest = ""
-    for those in (level, [name for name in level if name.rpartition(".")[0] == table]):  # the table's own win
-        by_last = {name.rpartition(".")[2]: name for name in those}
-        nearest = next((by_last[near] for near in get_close_matches(last, by_last, 1)), nearest)
+    nearest = _nearest(key)
     message = _("{origin}: {key}: {fault}; `eventabs init --all --output -` explains every setting")
     if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         message = _("{origin}: there is no setting {key}; `eventabs init --all --output -` lists them all")
@@ -213,6 +208,17 @@ def _known(layer: Any, steps: Sequence[int | str]) -> int:  # noqa: ANN401  what
     if steps and isinstance(layer, Mapping) and steps[0] in layer:
         return 1 + _known(layer[steps[0]], steps[1:])
     return 0
+
+
+def _nearest(key: str) -> str:
+    """Return the setting with the nearest name, first of those in the same table; "" where none is near."""
+    table, _dot, last = key.rpartition(".")
+    level = [name for name in _names(Settings) if name.count(".") == key.count(".")]
+    for those in ([name for name in level if name.rpartition(".")[0] == table], level):
+        by_last = {name.rpartition(".")[2]: name for name in reversed(those)}
+        if found := get_close_matches(last, by_last, 1):
+            return by_last[found[0]]
+    return ""
 
 
 def _words(fault: ErrorDetails) -> str:

@@ -85,21 +85,25 @@ class Prober:
 
     async def probe_output_limit(self) -> tuple[str, Support, int]:
         """Ask for more than COUNTING_TOKENS, by the other parameter where the first is ignored; return it, whether it works, and how many tokens came."""
-        found: list[tuple[str, Support, int]] = []
-        for omitted in (frozenset[str](), frozenset({"max_tokens"})):
-            support: Support = "unknown"
-            tokens = 0
-            with suppress(RejectedRequestError):  # some models that think refuse so small a limit
-                reply = await self._send(_COUNTING, COUNTING_TOKENS, omit=self.dropped | omitted)
-                # a token has eight characters at most
-                tokens = reply.usage.completion_tokens or len(reply.text) // 8
-                unlimited = tokens - reply.usage.reasoning_tokens > COUNTING_TOKENS * 2  # some slack
-                support = "ignored" if unlimited else "yes" if reply.finish_reason == "length" else "unknown"
-            name = "max_completion_tokens" if "max_tokens" in omitted | self.dropped else "max_tokens"
-            found.append((name, support, tokens))
-            if found[0][:2] != ("max_tokens", "ignored"):
-                break
-        return found[-1] if found[-1][1] == "yes" else found[0]
+        first = await self._count(self.dropped)
+        if first[:2] == ("max_tokens", "ignored"):
+            second = await self._count(self.dropped | {"max_tokens"})
+            if second[1] == "yes":
+                return second
+        return first
+
+    async def _count(self, omit: frozenset[str]) -> tuple[str, Support, int]:
+        """Ask once, without the parameters of `omit`; return as `probe_output_limit` does."""
+        support: Support = "unknown"
+        tokens = 0
+        with suppress(RejectedRequestError):  # some models that think refuse so small a limit
+            reply = await self._send(_COUNTING, COUNTING_TOKENS, omit=omit)
+            # a token has eight characters at most
+            tokens = reply.usage.completion_tokens or len(reply.text) // 8
+            unlimited = tokens - reply.usage.reasoning_tokens > COUNTING_TOKENS * 2  # some slack
+            support = "ignored" if unlimited else "yes" if reply.finish_reason == "length" else "unknown"
+        name = "max_completion_tokens" if "max_tokens" in omit | self.dropped else "max_tokens"
+        return name, support, tokens
 
     async def probe(self, field: GrammarField = "") -> Support:
         """Ask under a grammar, in this field, that allows one odd answer; without a field, under a json_schema with a key that only it names."""
