@@ -1,4 +1,7 @@
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 
 import orjson
@@ -9,7 +12,7 @@ from eventabs.shared_records import Event, Outcome, Part, RejectedRow
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import SettledUser
 from eventabs.store.result_files import append_results, write_rejects, write_results
-from eventabs.store.run_directory_and_checkpoint import RunDirectory
+from eventabs.store.run_directory_and_checkpoint import RunDirectory, open_to_append
 from exports_kit import make_event, make_journey
 from runs_kit import bad, make_log, new_ledger
 
@@ -71,15 +74,23 @@ def test_rejected_rows_keep_their_text_on_one_line(tmp_path: Path) -> None:
     assert orjson.loads(line) == {"file": "a.csv", "line": 12, "reason": "bad_time", "text": row.text}
 
 
+@contextmanager
+def opened(directory: RunDirectory) -> Iterator[list[FileIO]]:
+    with open_to_append(directory.events) as events, open_to_append(directory.journeys) as journeys:
+        yield [events, journeys]
+
+
 def test_events_and_journeys_are_appended_in_whole_lines_as_users_are_done(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     directory.events.write_bytes(b'{"old": 1}\n')
     second = SettledUser("done", [{"user_id": "b"}, {"user_id": "b", "summary": "a\nb"}], [{"name": "c\nd"}])
-    append_results(directory, [second, SettledUser("pending")])
-    assert directory.events.read_bytes().endswith(b'"a\\nb"}\n')
-    assert directory.journeys.read_bytes() == b'{"name":"c\\nd"}\n'
-    append_results(directory, [])
-    append_results(directory, [SettledUser("done", [{"user_id": "a"}])])
+    with opened(directory) as files:
+        append_results(files, [second, SettledUser("pending")])
+        assert directory.events.read_bytes().endswith(b'"a\\nb"}\n')
+        assert directory.journeys.read_bytes() == b'{"name":"c\\nd"}\n'
+        append_results(files, [])
+        append_results(files, [SettledUser("done", [{"user_id": "a"}])])
+    append_results((), [second])
     users = [orjson.loads(line)["user_id"] for line in directory.events.read_bytes().splitlines()[1:]]
     assert users == ["b", "b", "a"]
 
@@ -87,16 +98,17 @@ def test_events_and_journeys_are_appended_in_whole_lines_as_users_are_done(tmp_p
 def test_half_a_line_that_a_full_disk_took_is_taken_back(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    append_results(directory, [SettledUser("done", [{"user_id": "a"}])])
-    before = directory.events.read_bytes()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, limits[1]))
-    try:
-        with pytest.raises(StorageError, match="is full"):
-            append_results(directory, [SettledUser("done", [{"user_id": "b"}])])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert directory.events.read_bytes() == before
-    append_results(directory, [SettledUser("done", [{"user_id": "c"}])])
+    with opened(directory) as files:
+        append_results(files, [SettledUser("done", [{"user_id": "a"}])])
+        before = directory.events.read_bytes()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, limits[1]))
+        try:
+            with pytest.raises(StorageError, match="is full"):
+                append_results(files, [SettledUser("done", [{"user_id": "b"}])])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert directory.events.read_bytes() == before
+        append_results(files, [SettledUser("done", [{"user_id": "c"}])])
     assert directory.events.read_bytes() == before + b'{"user_id":"c"}\n'
 
 
@@ -104,4 +116,4 @@ def test_half_a_line_that_a_full_disk_took_is_taken_back(tmp_path: Path) -> None
 def test_a_file_of_results_that_cannot_be_opened_is_told(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     with pytest.raises(StorageError, match=rf"{name} cannot be written"):
-        append_results(RunDirectory(tmp_path), [])
+        open_to_append(tmp_path / name)

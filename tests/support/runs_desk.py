@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from io import FileIO
 from pathlib import Path
 
 from eventabs.config import Settings
@@ -30,7 +31,7 @@ from eventabs.stop_request import Stop
 from eventabs.store.ledger import Ledger, LedgerWriter
 from eventabs.store.ledger_queries import count_all
 from eventabs.store.result_files import write_results
-from eventabs.store.run_directory_and_checkpoint import RunDirectory
+from eventabs.store.run_directory_and_checkpoint import RunDirectory, open_to_append
 from runs_kit import LIMITS, SETTINGS, SIZE, Watcher, answer, bad, request_for, well, whole
 
 FACTS: dict[str, object] = {
@@ -73,6 +74,7 @@ class Desk:
     writer: LedgerWriter
     scheduler: Scheduler
     tracker: ProgressTracker
+    results: list[FileIO]
     path: Path
     means: dict[str, list[FailureReason | Outcome]] = field(default_factory=dict)
     reads: Mapping[str, object] | None = (
@@ -93,8 +95,8 @@ class Desk:
     def session(self, *, attempts: int = 3) -> Session:
         run = self.run(attempts=attempts)
         builder, _limits = builder_and_limits(run.settings, FACTS)
-        stop, clock = Stop(self.grace_seconds), lambda: 1_000.0
-        return _Session(run, stop, builder, LIMITS, self.writer, self.tracker, clock, desk=self)
+        stop, results, clock = Stop(self.grace_seconds), self.results, lambda: 1_000.0
+        return _Session(run, stop, builder, LIMITS, self.writer, results, self.tracker, clock, desk=self)
 
     def engine(self, *, workers: int = 1, max_total_tokens: int = 0, attempts: int = 3) -> Engine:
         engine = Engine(self.session(attempts=attempts), self.endpoint.ask)
@@ -175,9 +177,14 @@ async def at_work(
         )
     tracker = ProgressTracker(Price(), count_all(ledger))
     scheduler = Scheduler(ledger.pending_parts(), limits)
-    write_results(RunDirectory(path), ledger)
+    directory = RunDirectory(path)
+    write_results(directory, ledger)
     try:
-        with LedgerWriter(ledger) as writer:
-            yield Desk(ledger, writer, scheduler, tracker, path)
+        with (
+            LedgerWriter(ledger) as writer,
+            open_to_append(directory.events) as events,
+            open_to_append(directory.journeys) as journeys,
+        ):
+            yield Desk(ledger, writer, scheduler, tracker, [events, journeys], path)
     finally:
         ledger.close()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
+from io import FileIO
 from typing import Any, NamedTuple
 
 from eventabs import store
@@ -297,7 +298,7 @@ _Settled = tuple[Collection[SettledUser], Mapping[str, int], Iterable[PlannedPar
 class Session:
     """The calls of a process: the plan of what is left, and what replies and errors mean, in the ledger and for the plan.
 
-    `closing` is set where nothing more may be sent. `wall_clock` gives seconds since 1970.
+    `results` are the open events.jsonl and journeys.jsonl. `closing` is set where nothing more may be sent. `wall_clock` gives seconds since 1970.
     """
 
     run: RunContext
@@ -305,6 +306,7 @@ class Session:
     builder: PromptBuilder
     limits: BatchLimits
     writer: LedgerWriter
+    results: Sequence[FileIO]
     tracker: ProgressTracker
     wall_clock: Callable[[], float] = time.time
 
@@ -527,8 +529,7 @@ class Session:
     def _apply(self, settled: _Settled) -> None:
         """Append results to their files, give what must be asked again to the scheduler, and count the rest."""
         users, counts, again = settled
-        if not self.run.facts.get("extension"):  # whose files are whole, and stay so until they are replaced
-            store.append_results(self.run.directory, users)
+        store.append_results(self.results, users)
         self.scheduler.put_back(again)
         self.tracker.add(**counts)
 

@@ -5,7 +5,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -100,11 +100,14 @@ async def execute(  # noqa: C901  the run from start to stop
 
 @contextmanager
 def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Iterator[Session]:
-    if not run.facts.get("extension"):
+    # those of an extended run are whole, and stay so until they are replaced
+    paths = () if run.facts.get("extension") else (run.directory.events, run.directory.journeys)
+    if paths:
         store.write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
-    with LedgerWriter(run.ledger) as writer:
+    with ExitStack() as opened, LedgerWriter(run.ledger) as writer:
+        results = [opened.enter_context(store.open_to_append(path)) for path in paths]
         builder, limits = built.builder_and_limits(run.settings, run.facts)
-        yield Session(run, stop, builder, limits, writer, run.tracker(so_far.seconds))
+        yield Session(run, stop, builder, limits, writer, results, run.tracker(so_far.seconds))
 
 
 def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress:

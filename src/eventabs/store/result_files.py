@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from importlib import resources
+from io import FileIO
 from itertools import count, islice
 from pathlib import Path
 from shutil import rmtree
@@ -34,7 +35,6 @@ from eventabs.store.run_directory_and_checkpoint import (
     RunDirectory,
     locked,
     open_private,
-    open_to_append,
     replace_file,
     storage_error,
 )
@@ -404,19 +404,21 @@ def _scratch(parent: Path) -> Iterator[Path]:
         yield Path(folder).absolute()  # DuckDB takes a leading ~ for the home folder
 
 
-def append_results(directory: RunDirectory, users: Collection[SettledUser]) -> None:
-    """Append what users have to events.jsonl and journeys.jsonl, whole lines with one system call each. Raises StorageError."""
-    for path, made in ((directory.events, "events"), (directory.journeys, "journeys")):
+def append_results(files: Iterable[FileIO], users: Collection[SettledUser]) -> None:
+    """Append what users have to events.jsonl and journeys.jsonl, whole lines with one system call each. Raises StorageError.
+
+    The files are open: to open them anew for each answer takes longer than to write. Without any nothing is written.
+    """
+    for file, made in zip(files, ("events", "journeys"), strict=False):
         lines = b"".join(_line(each) for user in users for each in getattr(user, made))
-        with open_to_append(path) as file:
-            end = file.tell()
-            try:
-                written = file.write(lines)
-            except OSError as error:
-                raise storage_error(path, error) from error
-            if written != len(lines):
-                file.truncate(end)
-                raise storage_error(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        end = file.tell()
+        try:
+            written = file.write(lines)
+        except OSError as error:
+            raise storage_error(Path(file.name), error) from error
+        if written != len(lines):
+            file.truncate(end)
+            raise storage_error(Path(file.name), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
 def write_results(directory: RunDirectory, ledger: Ledger) -> None:
