@@ -61,6 +61,13 @@ def test_a_call_that_has_to_wait_reserves_nothing() -> None:
     assert spending.reserve(ONE, tracker)
 
 
+def test_without_limits_calls_reserve_nothing_and_give_nothing_back() -> None:
+    spending = limit()
+    assert all(spending.reserve(ONE, ProgressTracker(PRICE)) for _call in range(2))
+    spending.release(ONE)
+    assert (spending.in_flight, spending.reserved_input) == (0, 0)
+
+
 @given(
     st.integers(1, 2_000),
     st.lists(st.tuples(st.integers(1, 3), st.integers(0, 99), st.integers(0, 300)), max_size=40),

@@ -204,8 +204,9 @@ class SpendingLimit:
 
     def release(self, batch: Batch) -> None:
         """Give back what `reserve` took: the call has ended and its real tokens are counted."""
-        self.in_flight -= 1
-        self.reserved_input -= self.input_tokens(batch)
+        if self.in_flight:  # without limits nothing is taken
+            self.in_flight -= 1
+            self.reserved_input -= self.input_tokens(batch)
 
     def input_tokens(self, batch: Batch) -> int:
         """Count the tokens of a batch's prompt."""
