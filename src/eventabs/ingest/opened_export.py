@@ -131,7 +131,7 @@ class Export(sort_and_pair.RowCounts):
     compared: tuple[str, ...]  # columns, all but a schema's technical ones; duplicates are equal in them
     not_compared: tuple[str, ...]
     profile_left: tuple[str, ...]  # the profiles' columns that are not taken
-    skipped_lines: int  # titles above and sums below the rows
+    skipped_lines: int  # that are no rows: titles above, sums below, notices of a chat
     shard: Shard | None
     encodings: dict[str, str]
     _connection: duckdb.DuckDBPyConnection

@@ -55,7 +55,7 @@ class InputRead(Told):
     shortened: int = 0  # behaviors whose text prompts cut
     compared: tuple[str, ...] = ()  # the columns in which duplicates are equal
     not_compared: tuple[str, ...] = ()
-    skipped_lines: int = 0  # titles and sums, above and below the rows
+    skipped_lines: int = 0  # that are no rows: titles, sums, notices of a chat
     non_behaviors: int = 0  # rows that their schema says are no behaviors
     other_rows: int = 0  # of other shards
 

@@ -106,7 +106,7 @@ def _tables(estimate: Estimate) -> Iterator[Table]:
         (_("ends joined to begins"), has_ends and read.paired_ends),
         (_("without a partner"), has_ends and read.unpaired),
         (_("texts cut to 200 characters"), read.shortened or None),
-        (_("titles and sums left out"), read.skipped_lines or None),
+        (_("lines left out that are no rows"), read.skipped_lines or None),
         (_("no behaviors"), read.non_behaviors or None),
     )
     yield Table(_("Input"), ("", _("total"), _("a user")), [row for row in held if row[1] is not None])

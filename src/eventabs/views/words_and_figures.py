@@ -355,7 +355,7 @@ def _input_read(note: runs.InputRead) -> str:
         )
         parts.append(template.format(alone=count(note.unpaired)))
     shortened = _("{behaviors} with a text cut to 200 characters")
-    skipped = _("{lines} of titles and sums left out")
+    skipped = _("{lines} left out that are no rows (titles, sums, notices of a chat)")
     no_behavior = ngettext("{count} row is no behavior", "{count} rows are no behaviors", note.non_behaviors)
     foreign = ngettext("{count} row of other shards", "{count} rows of other shards", note.other_rows)
     parts += counted((shortened, note.shortened), (skipped, note.skipped_lines))

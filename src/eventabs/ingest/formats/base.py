@@ -86,7 +86,7 @@ class Format(ABC):
     """An input file in one format."""
 
     is_unnamed = False  # rows without a header, whose columns are called c1, c2, ...
-    skipped_lines = 0  # titles above and sums below the rows
+    skipped_lines = 0  # that are no rows: titles above, sums below, notices of a chat
     left_tables: Mapping[str, Collection[str]] = {}  # columns of others of the file with a user and a time
     left_sheets: Sequence[str] = ()  # the same of a workbook
     joined_sheets: Sequence[str] = ()  # that are read as one table
