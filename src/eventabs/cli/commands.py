@@ -471,8 +471,8 @@ def show(
     user_id: str | None = typer.Argument(None, metavar="USER_ID", help=_("The user to show.")),
     raw: bool = flag("Also the stored prompts and replies of the user's calls."),
     state: Literal["pending", "done", "failed"] | None = option("List only users in this state."),
-    limit: int = option("List so many users at most.", 50, min=1),
-    offset: int = option("Leave out so many users of the list first.", 0, min=0),
+    limit: int = option("List N users at most.", 50, min=1),
+    offset: int = option("Leave out the first N users of the list.", 0, min=0),
     json: bool = JSON,
 ) -> None:
     """Show a user's behaviors and events side by side; without a user, list the users."""

@@ -221,7 +221,7 @@ _JOURNEY: Final = re.compile(r">([^:：]+)[:：](.+)")
 
 
 def _example_log(example: Example, before: int, level: Compaction) -> tuple[str, int]:
-    """Return the log of an example, its rows numbered behind so many before, and how many there are. Raises ValueError for a wrong line."""
+    """Return the log of an example, its rows numbered behind N before, and how many there are. Raises ValueError for a wrong line."""
     log, rows, year = "", 0, 0
     for line in filter(None, map(str.strip, example.log.splitlines())):
         told = ""
@@ -244,10 +244,10 @@ def _example_log(example: Example, before: int, level: Compaction) -> tuple[str,
 
 
 def _example_answer(example: Example, before: int, vocabulary: Vocabulary, detail: Detail) -> AnsweredUser:
-    """Read the answer of an example, its rows numbered behind so many before. Raises ValueError for a line that is none."""
+    """Read the answer of an example, its rows numbered behind N before. Raises ValueError for a line that is none."""
 
     def numbered(groups: str) -> str:
-        return re.sub(r"\d+", lambda row: str(before + int(row[0][:12])), groups)  # int takes only so many
+        return re.sub(r"\d+", lambda row: str(before + int(row[0][:12])), groups)  # int takes few
 
     journeys: list[tuple[str, str, Steps]] = []
     events: list[tuple[str, str]] = []
@@ -529,7 +529,7 @@ class PromptBuilder:
         return PartSize(tokens, self.expected_tokens(rows), rows)
 
     def expected_tokens(self, rows: int) -> int:
-        """Return the expected tokens of an answer about a user with so many rows."""
+        """Return the expected tokens of an answer about a user with N rows."""
         tokens = _OF_JOURNEYS if self.instructions.detail == "journeys" else _TOKENS_A_ROW
         return _TOKENS_A_USER + ceil(rows * tokens[self.instructions.answer])
 

@@ -95,14 +95,14 @@ def _input_bound(sizes: Sequence[PartSize], limits: BatchLimits) -> tuple[int, f
     """
     tokens, _out, rows = _sums(sizes)
     room = limits.room
-    # a batch has at most so many rows: the number of each costs a token or more
+    # a batch has at most N rows: the number of each costs a token or more
     thinnest = min([size[0] / size[2] for size in sizes if size[2]], default=0.0)
     totals = limits.counter.numbers(min(rows, limits.max_rows or rows, int(room / (1 + thinnest)) + 1))
     costs = sorted(map(sub, totals[1:], totals))
     cheapest: list[int] = [0, *accumulate(costs)]
 
     def least(batches: int) -> float:
-        """Return the least tokens that so many batches have; inf where one had more rows than it can have."""
+        """Return the least tokens that N batches have; inf where one had more rows than it can have."""
         each, over = divmod(rows, batches)
         more = each + (over > 0)
         if more >= len(cheapest):
@@ -180,7 +180,7 @@ def _first(tried: Sequence[_T], does: Callable[[_T], object]) -> _T:
 
 
 def _fewest(parts: Sequence[_Part], limits: BatchLimits, least: int) -> _Packed:
-    """Return the fewest batches that can be found, but at least so many, evenly filled if possible."""
+    """Return the fewest batches that can be found, but at least N, evenly filled if possible."""
     spread = partial(_spread, parts, limits)
     packed = _filled(parts, limits)
     least = max(least, lower_bound([part.size for part in parts], limits)[0])
@@ -202,7 +202,7 @@ def _by_class(parts: Sequence[_Part], limits: BatchLimits, least: int) -> _Packe
     bound: float = max(map(sum, zip(*(part.shares for part in parts), strict=True)))
     small = 0, 0, 0
     for most in range(2, 12):  # of more parts a batch it hardly matters which they are
-        end = bisect_left(shares, -1 / (most + 1), key=neg)  # of these, at most so many share a batch
+        end = bisect_left(shares, -1 / (most + 1), key=neg)  # of these, at most N share a batch
         sums = [0.0, *accumulate(reversed(shares[:end]))]
         full = bisect_right(range(end // most), 0.0, key=lambda at: sums[most * (at + 1)] - at - 1)
         bound, small = max((bound, small), ((end - full) / (most - 1), (end, most, full)))

@@ -111,7 +111,7 @@ class _Draw:
 def draw_review(
     named: Path, *, sample: int, days: int, doubtful: int = 0, by: str = "", seed: int = 0
 ) -> Sheet:
-    """Draw events, journeys and user-days of a run, and so many of the most doubtful; write down which. Raises UsageError."""
+    """Draw events, journeys and user-days of a run, and N of the most doubtful; write down which. Raises UsageError."""
     directory = RunDirectory.find(named)
     lots = _Lots(sample, days, doubtful, by, random.Random(seed))  # noqa: S311  no secret
     path = RunDirectory(directory.audit).ledger

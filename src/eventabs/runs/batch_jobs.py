@@ -37,7 +37,7 @@ from eventabs.store import Job, JobState, Ledger
 def open_job(
     ledger: Ledger, session: Session, state: JobState, tier: str = "", most: Sequence[float] = (inf, inf, inf)
 ) -> Job | None:
-    """Open calls for what waits in the scheduler's queue as one job, of so many requests, bytes and tokens of prompts at `most`; None: not one fits.
+    """Open calls for what waits in the scheduler's queue as one job, of N requests, bytes and tokens of prompts at `most`; None: not one fits.
 
     Where nothing else is awaited the first request fits whatever its tokens are. `tier`: whose price limits count. A requested stop
     ends the job early. Raises LimitReachedError where not even one more call keeps the limits and none is out.

@@ -38,8 +38,8 @@ from eventabs.store import Ledger, RunDirectory, host_of, refuse_merged
 
 CASE_BUDGETS = (8_000, 40_000)  # tokens a batch: as the case had it, and as it was planned
 _OUTPUT_STEP = 1_024  # larger output limits are named in steps, as models have them
-_SAMPLED_USERS = 1_000  # by about so many, where there are more, long lines and other levels are judged,
-_SAMPLED_ROWS = 100_000  # or by fewer who have about so many rows: each is read
+_SAMPLED_USERS = 1_000  # by about as many, where there are more, long lines and other levels are judged,
+_SAMPLED_ROWS = 100_000  # or by fewer who have about as many rows: each is read
 _SAMPLED_PLACES = 32  # in order of the users, evenly spread, where these are taken from
 OnCopy = Callable[[Copying], object]
 

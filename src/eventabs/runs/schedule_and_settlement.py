@@ -368,7 +368,7 @@ class Session:
         text, told = reply.text + reply.reasoning, reply.usage
         if reply.usage_reported and (told.completion_tokens or not (told.prompt_tokens and text)):
             return reply
-        # in pieces of so many characters: the tokens of one endless word take a hundred times its memory
+        # in pieces of N characters: the tokens of one endless word take a hundred times its memory
         step = 10_000 if len(text) >= LONG_REPLY else LONG_REPLY
         tokens = sum(self.count_tokens(text[start : start + step]) for start in range(0, len(text), step))
         prompt, completion = told.prompt_tokens or input_tokens, max(tokens, told.completion_tokens)

@@ -459,7 +459,7 @@ def render_summary(console: Console, summary: RunState, *, quiet: bool = False) 
 
 def _most_frequent(rows: Mapping[str, int]) -> str:
     words = [f'"{word[:40]}" {count(each)}' for word, each in rows.items()]
-    return listed(words[:8] + [_("others")] * bool(words[8:]))  # so many, since a goal is often rare
+    return listed(words[:8] + [_("others")] * bool(words[8:]))  # eight, since a goal is often rare
 
 
 def summary_json(summary: RunState) -> str:

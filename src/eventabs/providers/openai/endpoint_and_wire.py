@@ -242,7 +242,7 @@ _NO_PRESET = Preset(
 
 
 def endpoint_of(llm: LlmSettings, environment: Mapping[str, str], connections: int = 1) -> Endpoint:
-    """Return where requests go, by so many connections, with the key of the environment. Raises ConfigError where the preset has no such tier there."""
+    """Return where requests go, by N connections, with the key of the environment. Raises ConfigError where the preset has no such tier there."""
     known = load_preset(llm.preset)
     tier = known.find_tier(llm.tier)
     base_url = tier.base_urls.get(llm.base_url, llm.base_url)
