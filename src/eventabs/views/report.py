@@ -165,7 +165,7 @@ class PackedUsers:
             [(shown(j["kind"]), shown(j["name"]), j["days"], int(j["converted"])) for j in made.journeys],
             differences((behavior.line for behavior in behaviors), 0),
             [behavior.file for behavior in behaviors] if any(b.file for b in behaviors) else [],
-            *([_number(self._names, place) for place in places] for places in places_of(behaviors)),
+            *([_number(self._names, place) for place in sorted(places)] for places in places_of(behaviors)),
             {at: shown(one.text) for at, one in enumerate(behaviors) if one.text not in ("", one.item)},
         ]
 
@@ -397,7 +397,7 @@ def render_report(
         "goal": shown(goal),
         "currency": shown(endpoint.currency) if run.paid is not None else "",
         "name": shown(inputs[0].rpartition(".")[0] or inputs[0]) if inputs else "",
-        "categories": {shown(name): shown(messages.category(name)) for name in sums.category_users},
+        "categories": {shown(name): shown(messages.category(name)) for name in sorted(sums.category_users)},
         "provider": endpoint.provider,
         "zone": str(zone),
         "sums": figures,

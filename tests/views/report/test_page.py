@@ -268,6 +268,15 @@ def test_the_command_writes_into_the_run_directory_and_names_the_file(tmp_path: 
     assert "事件" in (tmp_path / "run" / "report.html").read_text("utf-8")
 
 
+def test_the_same_run_gives_the_same_page_in_every_process(tmp_path: Path) -> None:
+    make_run(tmp_path / "run")
+    pages = set()
+    for seed in ("1", "2"):
+        eventabs("report", "run", "--output", "page.html", cwd=tmp_path, PYTHONHASHSEED=seed)
+        pages.add((tmp_path / "page.html").read_bytes())
+    assert len(pages) == 1
+
+
 def _luminance(color: str) -> float:
     parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
