@@ -13,7 +13,7 @@ from eventabs.shared_records import AskedUser, Counts, Part
 from eventabs.store.ledger import Ledger, PartChange
 from eventabs.store.ledger_queries import ANSWER_FIGURES, count_all, store_answers
 from eventabs.store.run_directory_and_checkpoint import RunDirectory
-from eventabs.views.review import quality_tables, review_json
+from eventabs.views.review_page import quality_tables, review_json
 from report_kit import FACTS
 from runs_jobs import Place, finish
 from runs_kit import SIZE, answer, bad, batch_of, event_of, make_log, request_for, well, whole

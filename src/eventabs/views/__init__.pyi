@@ -51,7 +51,7 @@ from .panel_status_show import (
 )
 from .progress_server import ProgressServer as ProgressServer
 from .report import NAME as NAME, render_report as render_report, write_report as write_report
-from .review import (
+from .review_page import (
     quality_tables as quality_tables,
     render_next_step as render_next_step,
     render_review as render_review,

@@ -368,7 +368,7 @@ def render_report(
     taken = settings.get("profiles", {}).get("columns", ())
     left = meta.get("input", {}).get("profile_left", [])
     inputs = [Path(path).name for path in meta["paths"]]
-    scripts = "elements data address groups charts overview timeline user table tables calls main"
+    scripts = "elements data address groups charts overview timeline user sortable_table users_and_events calls main"
     page = render_page(
         "report/page.html.j2",
         [f"report/{name}.css" for name in ("page", "timeline", "charts", "print")],

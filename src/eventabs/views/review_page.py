@@ -31,7 +31,7 @@ def render_review_page(sheet: Sheet) -> str:
     return render_page(
         "review.html.j2",
         ["review.css"],
-        ["report/elements.js", "review.js"],
+        ["report/elements.js", "review_page.js"],
         # what there is to judge: the parts are the sections, which add up to what the page counts
         facts=[
             _("{events} of {of}").format(events=messages.events(drawn), of=count(review.events_in_run)),
