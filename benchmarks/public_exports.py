@@ -178,7 +178,7 @@ def faults(
         if not _matches(roles[role], allowed, header):
             odd.append(f"{role} = {roles[role]}")
     if any(entry.get(role) for role in ("action", "item", "place")) and not any(
-        _matches(roles[role], done, header) for role in (*spoken, *({"place", "app"} & roles.keys()))
+        _matches(roles[role], done, header) for role in (*spoken, *({"place", "app", "media"} & roles.keys()))
     ):
         odd.append("nothing done")
     if place := _listed(entry.get("place")) + also.get("place", []):

@@ -518,7 +518,9 @@ def test_the_walk_of_one_behavior_is_what_the_demo_does(demo: Demo) -> None:
         "SELECT first, last, input_tokens, output_tokens, call_id FROM parts WHERE user_id = 'u008'"
     )
     assert f"part (u008, {first}, {last})" in text
-    assert f"has {tokens_in:,} tokens without row numbers; its answer is expected to have {tokens_out}." in text
+    assert (
+        f"has {tokens_in:,} tokens without row numbers; its answer is expected to have {tokens_out}." in text
+    )
 
     users = unpack_parts(demo.one("SELECT users FROM calls WHERE id = ?", call))
     (alias,) = [alias for alias, part in users.items() if part.user_id == "u008"]

@@ -46,6 +46,10 @@ def read(text: str | None) -> int | None:
         ("P1DT0.5S", 86_400),
         ("01:14:00", 4440),
         ("100:00:01.9", 360_001),
+        ("0 days 00:10:44.793000", 644),
+        ("1 day, 2:03:04", 93_784),
+        ("2 days 01:00:00", 176_400),
+        ("1.02:03:04", 93_784),
     ],
 )
 def test_every_usual_form_becomes_whole_seconds(text: str | None, seconds: int) -> None:
@@ -54,7 +58,7 @@ def test_every_usual_form_becomes_whole_seconds(text: str | None, seconds: int) 
 
 @pytest.mark.parametrize(
     "text",
-    [None, "", "-5", "-1h", "long", "h", "P", "PT", "1h1h", "14:00", "1:60:00", "292ms", "nan", "inf", "9e99", "9999999天"],
+    [None, "", "-5", "-1h", "long", "h", "P", "PT", "1h1h", "14:00", "1:60:00", "-1 days +23:00:00", "292ms", "nan", "inf", "9e99", "9999999天"],
 )  # fmt: skip
 def test_what_is_no_believable_duration_is_not_guessed(text: str | None) -> None:
     assert read(text) is None

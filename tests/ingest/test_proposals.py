@@ -739,3 +739,65 @@ def test_an_object_in_less_than_half_of_the_rows_gives_way_to_a_fuller_one(tmp_p
     )
     path = write(tmp_path, "a.csv", f"user,time,title,message\n{rows}")
     assert proposed(tmp_path, path)["columns"]["item"] == "message"
+
+
+def test_neither_how_long_something_lasted_nor_a_yes_is_what_was_done(tmp_path: Path) -> None:
+    rows = "".join(
+        f"u{n % 5},{time},2027{time[4:]},0 days 00:{n:02}:10,{n % 2}\n" for n, time in enumerate(TIMES)
+    )
+    path = write(tmp_path, "a.csv", f"player,start_at,end_at,duration,is_win\n{rows}")
+    with opened(tmp_path, path) as export:
+        found = export.description.columns
+        assert (found["action"], found["end"], "item" in found) == ("=record", "end_at", False)
+
+
+def test_a_duration_is_found_in_every_form_that_is_read(tmp_path: Path) -> None:
+    for lasted in ("PT1M5S", "0 days 00:01:05.700", "65", "1 min 5 s"):
+        rows = [
+            f'{{"user": "u{n % 5}", "at": "{time}", "done": {{"duration": "{lasted}"}}}}'
+            for n, time in enumerate(TIMES)
+        ]
+        with opened(tmp_path, write(tmp_path, "a.jsonl", "\n".join(rows))) as export:
+            assert {b.duration for log in export.user_logs() for b in log.behaviors} == {65}
+
+
+def test_times_that_are_later_than_the_start_are_said_to_be_ends_maybe(tmp_path: Path) -> None:
+    def said(later: str, head: str) -> list[str]:
+        rows = "".join(f"u{n % 5},{time},{later if n % 7 else ''},pay\n" for n, time in enumerate(TIMES))
+        with opened(tmp_path, write(tmp_path, "a.csv", f"user,time,{head},action\n{rows}")) as export:
+            return [each.message for each in export.description.warnings if each.code == "later_times"]
+
+    assert [
+        each.endswith('[input.columns] end = "archived"') for each in said("2026-02-01 10:00:00", "archived")
+    ] == [True]
+    assert said("2026-01-15 10:00:00", "archived") == []  # some are earlier
+    assert said("2026-02-01 10:00:00", "updated_at") == []
+
+
+def test_a_shift_that_ends_after_midnight_ends_on_the_next_day(tmp_path: Path) -> None:
+    text = "emp_id,date,clock_in,clock_out\n1,2026-01-15,22:14:00,06:40:00\n1,2026-01-16,10:14 PM,01:14 AM\n2,2026-01-17,8:00,8:00\n"
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        lasted = [b.duration for log in export.user_logs() for b in log.behaviors]
+    assert lasted == [8 * 3600 + 26 * 60, 3 * 3600, 0]
+
+
+def test_an_author_whom_many_rows_lack_is_proposed_with_what_lets_them_go(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{'' if n % 4 == 1 else f'name{n}'},{TIMES[n % 28]},words {n} and more\n" for n in range(200)
+    )
+    table = proposed(tmp_path, path := write(tmp_path, "a.csv", f"author,timestamp,body\n{rows}"))
+    assert table["columns"]["user"] == "author"
+    with opened(tmp_path, path, **table) as export:
+        assert export.rejected_rows == 50 < table["max_rejects"] * export.rows
+
+
+def test_a_kind_of_device_is_no_user_where_few_rows_have_the_users_number(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{n if n % 4 == 1 else ''},{time},{'PC' if n % 3 else 'Mobile'},login\n"
+        for n, time in enumerate(TIMES)
+    )
+    with (
+        pytest.raises(InputError, match="no user column that is sure"),
+        opened(tmp_path, write(tmp_path, "a.csv", f"user_id,timestamp,device,event\n{rows}")),
+    ):
+        pass

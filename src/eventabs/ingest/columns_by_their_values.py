@@ -50,6 +50,7 @@ _USUAL_TIME: Final = re.compile(
 _MAY_BE_TIME: Final = re.compile(  # it has a year, or three short numbers
     r"(?=.{6,80}$)(?=.*(?:\b[12]\d{3}|\b\d{8}\b|\d[-/.](?:\d\d?|[^\W\d]{3,9})[-/.]\d)).*[^\d.].*|\d{8}(?:\d{6})?$|(?:\d{4}\.\d{1,2}\.\d{1,2}|\d{1,2}\.\d{1,2}\.\d{2,4})$"
 )
+_SORTS: Final = re.compile(r"\d{4}[-/.]\d\d[-/.]\d\d(?:[ T].*)?|1\d{9}(?:\d{3})?")
 _DAY: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8}"
     r"|\d{1,2}[-/ ][^\W\d_]{3,9}[-/ ]\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
@@ -139,6 +140,20 @@ class Profile:
         pairs = zip(begins.values, self.values, strict=True) if begins and len(self.values) >= LEAST else ()
         return sum(_padded(begin) > _padded(end) for begin, end in pairs if end) > HALF * len(self.values)
 
+    def comes_after(self, begins: "Profile | None") -> bool:
+        """Whether its times are mostly later than those of another column, and hardly one is earlier; both in a form that sorts."""
+        if (
+            begins is None
+            or self.kind != begins.kind
+            or min(self.share(_SORTS), begins.share(_SORTS)) <= ALIKE
+        ):
+            return False
+        pairs = [pair for pair in zip(begins.values, self.values, strict=True) if all(pair)]
+        late, early = (sum(order(*pair) for pair in pairs) for order in (str.__lt__, str.__gt__))
+        return late > max(HALF * len(pairs), MORE * len(self.values)) and early <= (1 - ALL_ALIKE) * len(
+            pairs
+        )
+
     def is_within(self, coarse: "Profile") -> bool:
         """Whether each of its values has a single one of another column beside it, or nothing speaks yet."""
         pairs = {pair for pair in zip(self.values, coarse.values, strict=True) if all(pair)}
@@ -170,7 +185,10 @@ class Profile:
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > HALF else 0.5 if self.read > NEARLY_NONE else 0.1
             case "duration":
-                found *= self.share(rf"-?\d{{1,9}}(?:[.,]\d+)?|[\d:.]+|{_SPOKEN}") > ALIKE
+                found *= (
+                    self.share(rf"-?\d{{1,9}}(?:[.,]\d+)?|(?:\d+ days?,? )?[\d:.]+|P[\dDTHMS.]+|{_SPOKEN}")
+                    > ALIKE
+                )
                 if is_code and found <= _SURE_NAME and not stated_unit(" ".join(self.names[-2:])):
                     found *= 0.5
             # nobody comes back: a name alone is rather that of a thing

@@ -309,6 +309,10 @@ def _left_inside(file: Reading, sample: Sequence[SampledRow]) -> Iterator[InputW
         key = json.dumps(lists[0], ensure_ascii=False)
         lines = shlex.join(["jq", "-c", f"..|select(.{key}?)|del(.{key})+.{key}[]", file.name])
         yield warning("one_row", message, column=lists[0], setting=f"{lines} | eventabs run -")
+    if written := [each.column for each in file.choice.profiles if each.share(r"(?s)\[?\{'.*") > _MANY]:
+        message = _("objects as Python writes them are not read: {columns}; write them as JSON: {setting}")
+        setting = "frame[column].map(json.dumps)"
+        yield warning("python_objects", message, columns=", ".join(written), setting=setting)
     held = {role: [value_of(row, place[0]) for row in sample] for role, place in places.items() if place}
     things = Counter(held["item"] if {"text", "item"} <= held.keys() and "action" not in roles else ())
     hidden = len(things - Counter({"": len(sample)})) > 1 and things.total() - things[""]

@@ -23,7 +23,7 @@ spelled AS (
         CASE WHEN coalesce(category, brand, price) IS NULL THEN item
             WHEN coalesce(item, category, brand) IS NULL THEN NULL  -- a price alone is no thing
             ELSE concat_ws(' ', category, brand, item, price) END AS item)
-    FROM (SELECT *, usual_time("time") AS usual FROM marked)
+    FROM (SELECT *, usual_time("time") AS usual{if end}, regexp_matches("end", time_of_day()) AS end_is_clock{end} FROM marked)
 ),
 named AS (
     SELECT * {if media app}REPLACE (
@@ -83,7 +83,8 @@ ended AS (
 ),
 measured AS (
     SELECT *, {if end}CASE WHEN duration_text IS NULL THEN (epoch_us(end_wall) - epoch_us(wall)) / 1000000
-        - coalesce(time_shift("end", usual_end, end_stamp), 0) + coalesce(shift, 0) END{else}NULL::DOUBLE{end} AS until_end
+        - coalesce(time_shift("end", usual_end, end_stamp), 0) + coalesce(shift, 0)
+        + CASE WHEN end_is_clock AND end_wall < wall THEN 86400 ELSE 0 END END{else}NULL::DOUBLE{end} AS until_end  -- a shift ends after midnight
     FROM ended
 ),
 shifted AS (

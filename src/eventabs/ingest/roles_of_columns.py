@@ -105,9 +105,7 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
             each, near[role] = _finest(each, close)  # noqa: PLW2901
         if role == "text" and score < each.named(role) and DONE & roles.keys():
             continue  # it says the same in all rows
-        is_seldom = each.filled <= NEARLY_NONE and not each.names[1:]
-        sure = each.named(role) if is_seldom else score
-        (roles if sure >= SURE else unsure)[role] = each.column
+        (roles if _certainty(each, role, score, free) >= SURE else unsure)[role] = each.column
         used.add(each.column)
         if role in ("item", "place"):
             near[role] = next((other.column for other in close if other.column not in used), "")
@@ -127,6 +125,15 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     may_mark = (*(column for _score, column in sorted(markers, reverse=True)), roles.get("action", ""))
     ordered = {role: roles[role] for role in ROLES if role in roles}
     return Choice(ordered, unsure, near, found, tuple(guessed), may_mark)
+
+
+def _certainty(each: Profile, role: str, score: float, free: Sequence[Profile]) -> float:
+    """Return how sure it is that a column has a role: a handful of users are kinds of devices where a name says it better."""
+    named = each.named(role)
+    rivals = (one for one in free if role == "user" and one.named(role) > named and one.distinct > HANDFUL)
+    if each.distinct <= HANDFUL and any(rivals):
+        return ASKED
+    return named if each.filled <= NEARLY_NONE and not each.names[1:] else score
 
 
 def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
@@ -167,7 +174,11 @@ def _guess_activity(
     # a state says what was done, where nothing else does
     taken = {role: name for role, name in taken.items() if role != "result"}
     taken |= {role: unsure[role] for role in ("user", "time", "date") if role in unsure}
-    left = [each for each in free if each.column not in taken.values() and not each.is_flag]
+    left = [
+        each
+        for each in free
+        if each.column not in taken.values() and not (each.is_flag or each.named("duration") >= SURE)
+    ]
     left = [each for each in left if not (who and each.is_of(who))]
     rows = len(free[0].values) if free else 0
     texts = [
@@ -204,7 +215,7 @@ def _guess_activity(
         if each.column not in found.values()
         and each.filled > ALIKE
         and 1 < each.distinct < (HALF if is_told else ALL_ALIKE) * rows
-        and each.read <= HALF
+        and max(each.read, each.share("[01]")) <= HALF
         and not each.is_never("money")
         and each.named("user") < SURE
         and (each.is_of_row or not is_told)
@@ -365,7 +376,12 @@ def required(source: Format, choice: Choice) -> dict[str, str]:
         near: dict[str, object] = {**choice.near}
         settings = {**given.kept(), **({} if "user" in proposed or has_user else {"user": "me"})}
         day = proposed.get("date", proposed["time"])
-        days = next((each for each in choice.profiles if each.column == day), None)
+        who, days = (
+            next((each for each in choice.profiles if each.column == column), None)
+            for column in (proposed.get("user"), day)
+        )
+        if who and HALF < who.filled < 1 - given.max_rejects:  # deleted accounts, say
+            settings["max_rejects"] = round(1 - who.filled + NEARLY_NONE, 2)
         if days and given.dayfirst is None and days.share(_DAY_OR_MONTH) == 1:
             settings["dayfirst"], near["dayfirst"] = True, False
         columns = {role: proposed[role] for role in ROLES if role in proposed}
@@ -604,13 +620,27 @@ def _doubts(choice: Choice, named: Mapping[str, str]) -> Iterator[InputWarning]:
                 "the column {column} (role {role}) is filled in {held:,} {of}, {other} in {more:,}; to take that: {setting}"
             )
             yield _doubt("fuller_column", message, role, chosen, fuller[0])
-    early = [each for each in found if each.named("end") >= SURE and each.comes_before(held.get("time"))]
-    for each in () if "end" in roles or named["end"] else early:
+    if not (named["end"] or "end" in roles):
+        yield from _ends(choice, held.get("time"))
+
+
+def _ends(choice: Choice, begins: Profile | None) -> Iterator[InputWarning]:
+    """Say which ends are left out, as they come before the starts, and which times may be ends, as they come behind them."""
+    roles, found = choice.roles, choice.profiles
+    early = [each for each in found if each.named("end") >= SURE and each.comes_before(begins)]
+    for each in early:
         message = _(
             "most ends in the column {column} come before the starts in {other}, so no duration is made of them; if they are right: {setting}"
         )
         values = {"column": each.column, "other": roles["time"]}
         yield warning("early_ends", message, "end", each.column, **values)
+    late = [each.column for each in found if not each.is_never("time") and each.comes_after(begins)]
+    late = [column for column in late if column not in roles.values()]
+    if late and "duration" not in roles:
+        message = _(
+            "times in other columns are later than those of {other}: {columns}; if they are ends: {setting}"
+        )
+        yield warning("later_times", message, "end", late[0], other=roles["time"], columns=", ".join(late))
 
 
 def warning(code: str, message: str, role: str = "", name: str = "...", /, **values: object) -> InputWarning:

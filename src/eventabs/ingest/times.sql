@@ -167,7 +167,7 @@ CREATE OR REPLACE MACRO duration_parts(text, number) AS CASE
         '^p(?:(\d{1,12}(?:\.\d{1,9})?)d)?(?:t(?:(\d{1,12}(?:\.\d{1,9})?)h)?(?:(\d{1,12}(?:\.\d{1,9})?)m)?(?:(\d{1,12}(?:\.\d{1,9})?)s)?)?$',
         ['d', 'h', 'm', 's'])]
     WHEN contains(lower(text), ':') THEN
-        [regexp_extract(lower(text), '^()(\d{1,6}):([0-5]?\d):([0-5]?\d(?:\.\d+)?)$', ['d', 'h', 'm', 's'])]
+        [regexp_extract(lower(text), '^(?:(\d{1,6})(?: days?,? |\.))?(\d{1,6}):([0-5]?\d):([0-5]?\d(?:\.\d+)?)$', ['d', 'h', 'm', 's'])]
     ELSE [regexp_extract(lower(text), '^{units}$', ['d', 'h', 'm', 's'])] END;
 
 -- The duration in seconds, NULL where the text is none.

@@ -328,7 +328,7 @@ _MAY_SET: Final = {"user", "dayfirst", "timezone", "duration_unit", "columns", "
 _BESIDE_FACTS: Final = {
     *("utc_times", "foreign_times", "hidden_object", "unused_column", "guessed_activity", "many_users"),
     *("one_action", "one_object", "no_object", "unwrapped"),
-    *("gave_way", "fuller_column", "early_ends"),
+    *("gave_way", "fuller_column", "early_ends", "later_times", "python_objects"),
 }
 _SETTING: Final = re.compile(r"input(?:\.columns[.\]]|\]) ?(\w+)")  # as messages name it
 _SAID: Final = {"text", "action", "item", "place", "app", "media", "category"}  # what was done

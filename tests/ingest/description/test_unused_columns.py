@@ -94,6 +94,7 @@ def test_values_choose_where_names_do_not(
             "user,time,text,item\n" + "u,2026-01-15 10:00,we slept,tent\nu,2026-01-15 10:01,we ate,stove\n",
             "hidden_object",
         ),
+        ("user,time,action,hit\n" + "u,2026-01-15 10:00,see,\"{'page': 'a'}\"\n", "python_objects"),
     ],
 )
 def test_what_reaches_no_line_or_stands_for_the_rows_is_said(tmp_path: Path, text: str, code: str) -> None:
