@@ -269,6 +269,20 @@ def test_a_zone_that_only_some_times_name_is_taken_as_the_refusal_proposes_it(
     assert told["model"]["described"]["behaviors"] == 60
 
 
+@pytest.mark.parametrize(("user", "may_be_lost"), [("member_id", 0.07), ("spot", None)])
+def test_rows_that_the_reading_by_values_lacks_too_may_be_lost_as_the_refusal_proposes_it(
+    folder: Path, openai_server: OpenAIServer, user: str, may_be_lost: float | None
+) -> None:
+    rows = trips().replace("anna000,2026-03-01 10:0", ",2026-03-01 10:0").replace(",\n", ",room\n", 30)
+    (folder / "export.csv").write_text(rows, encoding="utf-8")
+    done = eventabs(*saying(openai_server, RIGHT.replace("member_id", user)), "--write", "model", cwd=folder)
+    if may_be_lost:
+        written = tomllib.loads((folder / "eventabs.toml").read_text("utf-8"))["input"]
+        assert (done.returncode, written["max_rejects"]) == (0, may_be_lost)
+    else:
+        assert (done.returncode, "cannot be read" in done.stderr) == (2, True)
+
+
 def test_who_never_comes_back_is_a_user_where_the_model_says_so(
     folder: Path, openai_server: OpenAIServer
 ) -> None:

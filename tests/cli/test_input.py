@@ -30,6 +30,10 @@ def test_max_rejects_is_the_share_of_rows_that_may_be_unreadable(
     if code:
         assert "1 of 25 rows" in done.stderr
         assert "allow it with --max-rejects 0.04" in done.stderr
+        (folder := with_a_bad_row.parent).joinpath("eventabs.toml").write_text(
+            done.stderr.partition("--ask\n")[2], "utf-8"
+        )
+        assert json.loads(ran("estimate", "input.jsonl", "--json", cwd=folder).stdout)["rejected_rows"] == 1
     else:
         assert json.loads(done.stdout)["rejected_rows"] == 1
 

@@ -449,12 +449,15 @@ def _read_without_faults(
     unneeded = {*roles, *columns} - {"user", "time", "date", next(spoken, "")}
     while True:
         read, rows = _read(invocation, answer, paths, beside=values)
-        zone = tomllib.loads(read.proposal).get("input", {}).get("timezone") if read.refused else None
-        if zone and "timezone" not in answer:
-            answer["timezone"] = zone  # as the refusal proposes
+        proposed = tomllib.loads(read.proposal).get("input", {}) if read.refused else {}
+        if "timezone" in proposed and "timezone" not in answer:
+            answer["timezone"] = proposed["timezone"]
             continue
         named = ((key, doubt) for doubt in read.doubts for key in _SETTING.findall(doubt) if key in unneeded)
         if not (fault := next(named, None)):
+            if "max_rejects" in proposed and "max_rejects" not in answer:  # doubted where values lose fewer
+                answer["max_rejects"] = proposed["max_rejects"]
+                continue
             break
         key, doubt = fault
         unneeded.remove(key)

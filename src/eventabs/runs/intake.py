@@ -5,6 +5,7 @@ import heapq
 import select
 import shlex
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -16,7 +17,16 @@ from typing import Any, cast
 from eventabs import prompts
 from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import DiskFullError, InputError, RunDirectoryError, UsageError
-from eventabs.ingest import Description, Export, FileStamp, Frame, InputSettings, expand, open_export
+from eventabs.ingest import (
+    Description,
+    Export,
+    FileStamp,
+    Frame,
+    InputSettings,
+    expand,
+    input_table,
+    open_export,
+)
 from eventabs.interface_language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import BatchLimits, Compactor, Parts, PromptBuilder
@@ -62,6 +72,7 @@ _COUNTED = (
     *("skipped_lines", "non_behaviors", "other_rows"),
 )
 _MOST_ACTIONS = 100  # the actions of an export may be as many as its rows
+_MOST_LOST = 0.5  # of the rows: where more cannot be read, the columns are wrong
 
 
 def describe_export(export: Export, settings: Settings, language: Language = "en") -> InputDescription:
@@ -303,27 +314,33 @@ def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator
 
 def refuse_unreadable(export: Export, settings: InputSettings, directory: RunDirectory | None = None) -> None:
     """Raise InputError where no user could be read, or too many rows not; the first of these are then in a file of the run `directory`."""
-    refusal = _refusal(export, settings)
+    refusal, share = _refusal(export, settings)
     if refusal and directory and export.rejected_rows:
         write_rejects(directory, islice(export.rejects(), 10_000))  # of a large export it may be all rows
         message = _("{refusal}; the rejected rows are in {path}")
         refusal = message.format(refusal=refusal, path=directory.rejects)
     if refusal:
-        raise InputError(refusal)
+        error = InputError(refusal)
+        if 0 < share <= _MOST_LOST:
+            table = tomllib.loads(export.description.proposal)["input"]
+            columns = table.pop("columns", {})
+            error.proposal = input_table({**table, "max_rejects": share}, columns)
+        raise error
 
 
-def _refusal(export: Export, settings: InputSettings) -> str:
+def _refusal(export: Export, settings: InputSettings) -> tuple[str, float]:
+    """Return why a run is refused, "" if it is not, and the share of the rows that would have to be lost."""
     if not export.rows + export.other_rows:
         return _(
             "the input holds no rows, only what stands above them; check the query or the dates of the export,"
             " and make it again"
-        )
+        ), 0
     # a shard may have no user at all where others have some
     if not export.users and export.rows_without_user >= export.other_rows:
         message = _(
             "the input holds no user that could be read ({reasons}); check [input.columns] in the config"
         )
-        return message.format(reasons=_told(export) or _("no rows"))
+        return message.format(reasons=_told(export) or _("no rows")), 0
     index, without_user = export.shard.index if export.shard else 0, export.rows_without_user
     own = 0 if index else without_user  # of shards these are a share of the rows of all
     shares = [(export.rejected_rows - own, export.rows - own)]
@@ -338,11 +355,11 @@ def _refusal(export: Export, settings: InputSettings) -> str:
             step = _("go without --strict") if settings.strict else _("allow it with --max-rejects {share}")
             file = next((each.file for each in export.rejects()), export.files[0])
             columns = ", ".join(f"{role} = {column}" for role, column in export.roles[file].items())
-            step = step.format(share=-(-100 * rejected // rows) / 100)  # rounded up
-            return message.format(
-                rejected=rejected, rows=rows, reasons=_told(export), columns=columns, step=step
-            )
-    return ""
+            share = -(-100 * rejected // rows) / 100  # rounded up
+            values = {"columns": columns, "step": step.format(share=share)}
+            refusal = message.format(rejected=rejected, rows=rows, reasons=_told(export), **values)
+            return refusal, 0 if settings.strict else share
+    return "", 0
 
 
 def _told(export: Export) -> str:
