@@ -482,7 +482,7 @@ def _read(
     try:
         settings = replace(invocation, flags=overlay(invocation.flags, {"input": given})).settings()
         with opened_export(settings, paths) as export:
-            doubts = tuple(_doubts(export, beside.described, settings.input.most_rejects)) if beside else ()
+            doubts = tuple(_doubts(export, beside, settings.input.most_rejects)) if beside else ()
             intake.refuse_unreadable(export, settings.input)
             rows: _Rows = {
                 row.line: (log.user_id, f"{row.start}", f"{row.duration}", " ".join(row[1:4]))
@@ -506,9 +506,9 @@ def _tables(given: Mapping[str, Any]) -> str:
     return input_table({key: given[key] for key in given if key != "columns"}, given.get("columns", {}))
 
 
-def _doubts(export: Export, beside: InputDescription | None, most: float) -> Iterator[str]:
+def _doubts(export: Export, beside: ReadColumns, most: float) -> Iterator[str]:
     """Say why a reading is not sound: it rejects more than the one `beside` it, or has warnings of its own on users, times or durations."""
-    least = beside.read.rejected_rows if beside else 0
+    least = beside.described.read.rejected_rows if beside.described else 0
     count = export.rejected_rows - export.reasons.get("bad_duration", 0)  # these are left out, or put up with
     if export.rejected_rows > most * export.rows:
         for reason, role in (("bad_duration", "duration"), ("bad_duration", "end"), ("bad_time", "offset")):
@@ -520,8 +520,9 @@ def _doubts(export: Export, beside: InputDescription | None, most: float) -> Ite
         first = next(each for each in export.rejects() if each.reason != "bad_duration")
         message = _("{count} rows cannot be read, by values {least}; the first is line {line}: {reason}")
         yield message.format(count=count, least=least, line=first.line, reason=first.reason)
-    # days alone are no doubt where no other reading has hours
-    known = _BESIDE_FACTS | ({each.code for each in beside.warnings} if beside else {"midnights"})
+    # days alone are no doubt where no other reading is sound
+    known = _BESIDE_FACTS | ({"midnights"} if beside.refused else set())
+    known |= {each.code for each in beside.described.warnings} if beside.described else set()
     yield from (each.message for each in export.description.warnings if each.code not in known)
 
 
