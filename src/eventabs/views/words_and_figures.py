@@ -21,21 +21,6 @@ from eventabs.prompts import CONVERSION, ENGAGEMENT
 from eventabs.shared_records import BATCH_TIER, STANDARD_TIER, ColumnsFound, Copying, Counts, InputWarning
 from eventabs.views.output_streams import one_line, print_line
 
-
-def _line_count(kind: str, number: int) -> str:
-    return {
-        "replies": ngettext("{count} reply", "{count} replies", number),
-        "errors": ngettext("{count} error", "{count} errors", number),
-        "not_reached": ngettext(
-            "{count} request was not carried out", "{count} requests were not carried out", number
-        ),
-        "repeated": ngettext("{count} line is known already", "{count} lines are known already", number),
-        "late": ngettext("{count} reply came too late", "{count} replies came too late", number),
-        "unknown": ngettext("{count} line is of another run", "{count} lines are of another run", number),
-        "unreadable": ngettext("{count} line is no reply", "{count} lines are no replies", number),
-    }[kind]
-
-
 _UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "KB"))
 TENTHS_BELOW = 10  # above it they are noise
 NARROW = 60  # columns of a terminal, below which long texts do not stand side by side
@@ -186,7 +171,7 @@ def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR091
             written = filled(_("{requests} to be answered: {path}"), note.requests, path=note.path)
             return written + (_("; more could pass --max-cost or --max-total-tokens") if note.left else "")
         case runs.RepliesRead():
-            read = listed(_line_count(kind, number) for kind, number in note.lines.items())
+            read = listed(_LINES[kind](number) for kind, number in note.lines.items())
             return _("Read {path}: {facts}").format(path=note.path, facts=read or _("nothing"))
         case runs.JobChanged():
             template = _("Job {job} ({batch_id}): {status}, {done} of {requests} requests done")
@@ -256,6 +241,15 @@ requests = _things("{count} request", "{count} requests")
 lines = _things("{count} line", "{count} lines")
 _NAMED = {"events": events, "users": users, "behaviors": behaviors, "batches": batches}
 _NAMED |= {"requests": requests, "lines": lines}
+_LINES = {  # of a file of replies, by kind
+    "replies": _things("{count} reply", "{count} replies"),
+    "errors": _things("{count} error", "{count} errors"),
+    "not_reached": _things("{count} request was not carried out", "{count} requests were not carried out"),
+    "repeated": _things("{count} line is known already", "{count} lines are known already"),
+    "late": _things("{count} reply came too late", "{count} replies came too late"),
+    "unknown": _things("{count} line is of another run", "{count} lines are of another run"),
+    "unreadable": _things("{count} line is no reply", "{count} lines are no replies"),
+}
 
 
 def filled(message: str, number: int, **more: object) -> str:
