@@ -353,26 +353,21 @@ def read_review(named: Path, files: Sequence[Path]) -> tuple[Review, dict[str, A
     if other != review:
         message = _("{second} is of review {other}, {first} of {review}; two reviewers judge the same one")
         raise UsageError(message.format(second=second.path, other=other, first=first.path, review=review))
-    return first.review, {
-        "out": str(directory.path),
-        "reviewers": list(map(_reviewer, read)),
-        "agreement": _agreement(first, second) if len(read) > 1 else None,
-    }
-
-
-def _agreement(first: Verdicts, second: Verdicts) -> dict[str, Any]:
-    """Return how far two reviewers agree on the events that both judged, and where they `differ`, each event with both verdicts."""
-    judged = first.events.keys() & second.events.keys()
-    both = [event for event in first.review.events if event.item in judged]
-    pairs = [(first.events[event.item], second.events[event.item]) for event in both]
-    told = ("item", "user_id", "type", "start", "end")
-    differ = [
-        {name: getattr(event, name) for name in told} | {"first": one, "second": other}
-        for event, (one, other) in zip(both, pairs, strict=True)
-        if one != other
-    ]
-    same = len(pairs) - len(differ)
-    return {"judged": len(pairs), "same": same, "kappa": cohen_kappa(pairs), "differ": differ}
+    agreement = None
+    if len(read) > 1:
+        judged = first.events.keys() & second.events.keys()
+        both = [event for event in first.review.events if event.item in judged]
+        pairs = [(first.events[event.item], second.events[event.item]) for event in both]
+        told = ("item", "user_id", "type", "start", "end")
+        differ = [
+            {name: getattr(event, name) for name in told} | {"first": one, "second": other}
+            for event, (one, other) in zip(both, pairs, strict=True)
+            if one != other
+        ]
+        same, kappa = len(pairs) - len(differ), cohen_kappa(pairs)
+        agreement = {"judged": len(pairs), "same": same, "kappa": kappa, "differ": differ}
+    reviewers = list(map(_reviewer, read))
+    return first.review, {"out": str(directory.path), "reviewers": reviewers, "agreement": agreement}
 
 
 def _reviewer(read: Verdicts) -> dict[str, Any]:
