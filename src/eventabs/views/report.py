@@ -224,12 +224,10 @@ class PackedCalls:
 
     def __init__(self, ledger: Ledger, run: RunState, numbers: Mapping[str, int], zone: ZoneInfo) -> None:
         self.chunks: list[bytes] = []
-        ((self._begin,),) = ledger.rows("SELECT coalesce(min(sent_at), 0) FROM calls")
+        ((begin,),) = ledger.rows("SELECT coalesce(min(sent_at), 0) FROM calls")
         noted = ledger.rows("SELECT at, wait_seconds, cause FROM retries ORDER BY at, call_id")
-        self._retries = [
-            (round(at - self._begin, 2), wait, cause == "rate_limit") for at, wait, cause in noted
-        ]
-        self._price, self._numbers, self._zone = run.endpoint.price, numbers, zone
+        self._retries = [(round(at - begin, 2), wait, cause == "rate_limit") for at, wait, cause in noted]
+        self._numbers = numbers
         self._figures: list[dict[str, Any]] = []
         self._calls: list[list[Any]] = []
         self._texts: dict[str, int] = {}  # numbers; the instructions, equal in all calls, are written once
@@ -237,9 +235,26 @@ class PackedCalls:
         # most calls have the instructions of the last one
         tokenizer = store.settings_in_force(ledger.meta())["prompt"]["tokenizer"]
         count = lru_cache(maxsize=1)(TokenCounter(tokenizer).count)
+        same = "id attempt status usable prompt_tokens cached_tokens completion_tokens reasoning_tokens"
         uses = []
         for call in stored_calls(ledger):
-            self._figures.append(self._figures_of(call))
+            asked = {numbers.get(part.user_id, -1) for part in call.asked.values()}
+            tokens = call.prompt_tokens, call.completion_tokens, call.cached_tokens
+            figures = {
+                **picked(same, call),
+                "users": len(call.asked),
+                "cost": run.endpoint.price.cost(*tokens, call.tier or ""),
+                "finish": shown(call.finish_reason or ""),
+                "tier": shown(call.tier or ""),
+                "seconds": rounded(call.seconds, 1),
+                "sent": seconds_of(datetime.fromtimestamp(round(call.sent_at), zone)),
+                "from": round(call.sent_at - begin, 2),
+                "to": round((call.ended_at or call.sent_at) - begin, 2),
+                "who": sorted(asked - {-1}),
+                "chunk": -1,
+                "place": 0,
+            }
+            self._figures.append(figures)
             uses.append(call.use(count))
         self.use = TokenUse(*map(fsum, zip(*uses, strict=True)))
         self.size = self.left_out = len(uses)
@@ -257,25 +272,6 @@ class PackedCalls:
         """Return the figures of all calls, a column for each, and those that were sent again."""
         names = self._figures[0] if self._figures else ()
         return {"retries": self._retries, **{name: [each[name] for each in self._figures] for name in names}}
-
-    def _figures_of(self, call: StoredCall) -> dict[str, Any]:
-        asked = (self._numbers.get(part.user_id, -1) for part in call.asked.values())
-        tokens = call.prompt_tokens, call.completion_tokens, call.cached_tokens
-        same = "id attempt status usable prompt_tokens cached_tokens completion_tokens reasoning_tokens"
-        return {
-            **picked(same, call),
-            "users": len(call.asked),
-            "cost": self._price.cost(*tokens, call.tier or ""),
-            "finish": shown(call.finish_reason or ""),
-            "tier": shown(call.tier or ""),
-            "seconds": rounded(call.seconds, 1),
-            "sent": seconds_of(datetime.fromtimestamp(round(call.sent_at), self._zone)),
-            "from": round(call.sent_at - self._begin, 2),
-            "to": round((call.ended_at or call.sent_at) - self._begin, 2),
-            "who": sorted({number for number in asked if number >= 0}),
-            "chunk": -1,
-            "place": 0,
-        }
 
     def _add(self, call: StoredCall) -> None:
         users = []
