@@ -68,7 +68,8 @@ def test_the_display_fits_the_terminal_and_the_flags(
     console = Console(
         file=io.StringIO(), force_terminal=terminal, _environ={"TERM": "xterm-256color", **environment}
     )
-    assert type(display(console, **options)) is kind
+    usual: dict[str, Any] = {"form": "auto", "quiet": False, "verbose": False, "currency": "USD"}
+    assert type(display(console, **usual | options)) is kind
 
 
 # plain lines
@@ -242,7 +243,8 @@ def test_the_counts_that_led_to_a_note_stand_before_it() -> None:
 
 def test_lines_on_standard_error_are_whole_however_narrow_it_is() -> None:
     pipe = io.StringIO()
-    display(Console(file=pipe, width=20), form="json").noted(BatchDone(1, 2, 1, {"cut": 1}, 3.5))
+    shown = display(Console(file=pipe, width=20), form="json", quiet=False, verbose=False, currency="USD")
+    shown.noted(BatchDone(1, 2, 1, {"cut": 1}, 3.5))
     (line,) = pipe.getvalue().splitlines()
     assert json.loads(line)["unusable"] == {"cut": 1}
 

@@ -283,9 +283,8 @@ def estimate(
     """Show what a run would take: users, tokens, calls, time, cost. Calls nobody."""
     if extend and show_prompt:
         raise UsageError(_("--show-prompt shows the first request of a new run; leave out --extend"))
-    observer = views.display(
-        stderr_console(), form="json" if shown.progress == "json" else "plain", quiet=shown.quiet
-    )
+    form: Literal["json", "plain"] = "json" if shown.progress == "json" else "plain"
+    observer = views.display(stderr_console(), form=form, quiet=shown.quiet, verbose=False, currency="USD")
     if extend:
         extension = runs.estimate_extension(invocation, extend, inputs or (), observer.noted)
         _tell(extension, views.extension_json, views.render_extension, as_json=shown.json)

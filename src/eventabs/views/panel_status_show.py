@@ -183,12 +183,7 @@ def _look(fact: runs.Started | runs.Note) -> tuple[int, str]:
 
 
 def display(
-    console: Console,
-    *,
-    form: Literal["auto", "plain", "json"] = "auto",
-    quiet: bool = False,
-    verbose: bool = False,
-    currency: str = "USD",
+    console: Console, *, form: Literal["auto", "plain", "json"], quiet: bool, verbose: bool, currency: str
 ) -> runs.Observer:
     """Choose how standard error shows the run. `auto`: a live panel on a terminal, else plain lines."""
     if form == "json":
@@ -559,7 +554,15 @@ def render_user(console: Console, view: UserView) -> None:
         facts.append(messages.in_words(row.reason))
     named = " ".join((row.user_id, *(value for _column, value in view.profile)))
     print_line(console, _("{state}: {facts}").format(state=named, facts=listed(facts)), style="bold")
-    print_line(console, *(f"> {journey_text(each)}" for each in view.journeys.values()), style="cyan")
+    for journey in view.journeys.values():
+        first, last = journey["start"][:10], journey["end"][:10]
+        days = ngettext("{count} day", "{count} days", journey["days"])
+        facts = [first if first == last else f"{first} – {last}", days]
+        if journey["converted"]:
+            facts.append(_("converted"))
+        facts.append(" → ".join(journey["types"]))
+        named = f"> {journey['kind']} {journey['name']}"
+        print_line(console, _("{state}: {facts}").format(state=named, facts=listed(facts)), style="cyan")
     side_by_side = console.width >= messages.NARROW  # else events follow the behaviors that they begin with
     table = messages.beside([""] * (1 + side_by_side))
     for day, lines in groupby(view.lines, lambda line: line.day):
@@ -639,18 +642,6 @@ def _print_text(console: Console, title: str, text: str) -> None:
     print_line(console, f"--- {title}", style="dim")
     for line in text.split("\n"):
         console.print(Text(one_line(line)), soft_wrap=True)
-
-
-def journey_text(journey: Mapping[str, Any]) -> str:
-    """Return a journey on one line: what for, when, whether it led to a conversion, its steps."""
-    first, last = str(journey["start"])[:10], str(journey["end"])[:10]
-    days = ngettext("{count} day", "{count} days", journey["days"])
-    facts = [first if first == last else f"{first} – {last}", days]
-    if journey["converted"]:
-        facts.append(_("converted"))
-    facts.append(" → ".join(map(str, journey["types"])))
-    named = " ".join((str(journey["kind"]), str(journey["name"])))
-    return one_line(_("{state}: {facts}").format(state=named, facts=listed(facts)))
 
 
 def event_text(event: Mapping[str, Any]) -> str:
