@@ -156,7 +156,7 @@ def test_users_whose_behaviors_have_changed_since_are_matched_and_counted(place:
         with ledger.transaction():
             ledger.rows("UPDATE users SET log = ? WHERE user_id = ?", pack_log(other), log.user_id)
     found = compare(place.out, place.out / "audit")
-    assert (found.users, found.other_rows) == (24, 1)
+    assert (found.tally.users, found.other_rows) == (24, 1)
 
 
 # over HTTP

@@ -121,7 +121,7 @@ def test_journeys_are_compared_as_groups_of_their_own_with_their_kinds(tmp_path:
 
 def test_users_that_one_run_has_not_done_are_left_out_and_counted(two: tuple[Path, Path]) -> None:
     found = compare(*two)
-    assert (found.users, found.shared_users) == (2, 4)
+    assert (found.tally.users, found.shared_users) == (2, 4)
     assert (found.a.run.done, found.b.run.done) == (3, 4)
 
 

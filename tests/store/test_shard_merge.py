@@ -148,7 +148,7 @@ def test_status_show_export_and_diff_are_those_of_the_unsharded_run(folder: Path
     export_events(Path("day.eventabs"), "csv", "whole.csv")
     assert Path("m.csv").read_bytes() == Path("whole.csv").read_bytes()
     comparison = compare(Path("m"), Path("day.eventabs"))
-    assert (comparison.users, comparison.same_input, comparison.settings) == (USERS, True, [])
+    assert (comparison.tally.users, comparison.same_input, comparison.settings) == (USERS, True, [])
     assert comparison.scores["groups"]["exact_f1"].value == 1.0
     assert comparison.a.settings == comparison.b.settings == 1
     assert list(eventabs.read_events("m")) == list(eventabs.read_events("day.eventabs"))

@@ -4,7 +4,8 @@ import csv
 import heapq
 import io
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -62,11 +63,6 @@ class Labels:
     of_rows: bool  # else of time
     by_user: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))  # RowLabel, or Segment
     doubled: int = 0  # that were there before
-
-    def name_the_only_user(self, known: Collection[str]) -> None:
-        """Give the labels of a file without a user column to the only user that there is."""
-        if self.by_user.keys() == {""} and len(known) == 1:
-            self.by_user = dict.fromkeys(known, self.by_user[""])
 
 
 def read_labels(path: Path) -> Labels:
@@ -202,36 +198,35 @@ def evaluate(events: Path, gold: Path) -> Evaluation:
     labels = read_labels(gold)
     sums = Evaluation("rows" if labels.of_rows else "minutes")
     sums.unused["doubled"] = labels.doubled
+    found: dict[str, list[Segment]] = {}
+    opened: AbstractContextManager[Ledger | None] = nullcontext()
     try:
-        directory = RunDirectory.find(events)
+        opened = Ledger.watch(RunDirectory.find(events).ledger)
     except RunDirectoryError:
         if labels.of_rows:
             message = _("labels of rows need the behaviors; name the run directory instead of {path}")
             raise InputError(message.format(path=events)) from None
-        found = read_labels(events)
-        known = set(() if found.of_rows else found.by_user)
-        labels.name_the_only_user(known)
+        read = read_labels(events)
+        found = {} if read.of_rows else read.by_user
+    with opened as ledger:
+        known = {user for (user,) in ledger.rows("SELECT user_id FROM users")} if ledger else set(found)
+        if labels.by_user.keys() == {""} and len(known) == 1:  # of a file without a user column
+            labels.by_user = dict.fromkeys(known, labels.by_user[""])
         users = set(labels.by_user)
         sums.unused["without_labels"] = len(known - users)
-        for user in sorted(users if users & known else ()):
-            wanted = labels.by_user[user]
-            near, figures = _add_spans(found.by_user.get(user, []), wanted, {}, sums)
-            sums.by_user.append(UserRow(user, len(near), len(wanted), figures, (wanted, near)))
-    else:
-        with Ledger.watch(directory.ledger) as ledger:
-            facts = ledger.meta()
-            known = {user for (user,) in ledger.rows("SELECT user_id FROM users")}
-            labels.name_the_only_user(known)
-            users = set(labels.by_user)
-            sums.unused["without_labels"] = len(known - users)
+        if ledger:
             sums.unused["unknown_users"] = len(users - known)
+            facts = ledger.meta()
             rules = load_rules(shipped_rules(), "zh" if facts.get("prompt_language") == "zh" else "en")
-            is_fine = facts["settings"]["prompt"]["detail"] == "fine"
+            detail = facts["settings"]["prompt"]["detail"]
             for user in sorted(users & known):
                 log, made = ledger.log(user), measures.groups_of(*made_of(ledger, user)[:2])
-                by_rules = rule_events(log, rules, "fine" if is_fine else "day")
-                ruled = [Group(frozenset(rows), kind.name) for rows, kind in by_rules]
+                ruled = [Group(frozenset(rows), kind.name) for rows, kind in rule_events(log, rules, detail)]
                 _judge_user(log, made, ruled, labels, sums)
+        for user in sorted(users if found.keys() & users else ()):
+            wanted = labels.by_user[user]
+            near, figures = _add_spans(found.get(user, []), wanted, {}, sums)
+            sums.by_user.append(UserRow(user, len(near), len(wanted), figures, (wanted, near)))
     if not sums.by_user:
         message = _("no user of {gold} has events in {events}; compare the ids of both")
         raise InputError(message.format(gold=gold, events=events))
@@ -405,8 +400,7 @@ class Comparison:
     b: ComparedRun
     same_input: bool
     settings: list[dict[str, str]]  # what differs: key, a, b
-    tally: Tally = field(default_factory=Tally)
-    users: int = 0  # that both have done
+    tally: Tally = field(default_factory=Tally)  # of the users that both have done
     shared_users: int = 0  # in both, whatever has become of them
     other_rows: int = 0  # users compared whose behaviors are not the same in both
     # the second run judged by the first, by kind: `groups`, and where there are journeys `wholes` and `journeys`
@@ -432,8 +426,7 @@ def compare(first: Path, second: Path, *, most: int = 20) -> Comparison:
             settings=[{"key": key, "a": a, "b": b} for key, a, b in changes],
         )
         different = heapq.nlargest(max(1, most), _counted(found, ours, theirs))  # of 0 it would count nobody
-        found.users = found.tally.users
-        if not found.users:
+        if not found.tally.users:
             message = _("no user of {first} is in {second}; name two runs of the same export")
             if found.shared_users:
                 message = _(

@@ -300,7 +300,8 @@ def comparison_json(comparison: Comparison) -> str:
     runs = {"a": _run_fields(comparison.a), "b": _run_fields(comparison.b)}
     scores = {"figures": comparison.scores["groups"], "wholes": {}, "journeys": {}, **comparison.scores}
     keys = "users shared_users other_rows same_input a b settings figures wholes journeys kept drawn types most_different"
-    return encode(picked(keys, runs, {"drawn": _drawn(comparison)}, scores, comparison))
+    fields = {"drawn": _drawn(comparison), "users": comparison.tally.users}
+    return encode(picked(keys, runs, fields, scores, comparison))
 
 
 def render_comparison_page(comparison: Comparison) -> str:
@@ -329,7 +330,7 @@ def _comparison_notes(comparison: Comparison) -> Iterator[str]:
     message = _("{users} with other behaviors in A than in B: matched by time and content")
     yield from messages.counted((message, comparison.other_rows))
     for name, run, counts in zip(RUN_NAMES, both, counted, strict=True):
-        if left_out := counts.done - comparison.users:
+        if left_out := counts.done - comparison.tally.users:
             yield messages.filled(_("{users} that only {run} has done are left out"), left_out, run=name)
         if counts.pending:
             message = _("{run} is not complete: {users} still to do")
@@ -348,7 +349,7 @@ def _comparison_notes(comparison: Comparison) -> Iterator[str]:
 def _drawn(comparison: Comparison) -> str | None:
     if all(score.low is None for score in comparison.scores["groups"].values()):
         return None
-    return "groups" if comparison.users > GROUPS else "users"
+    return "groups" if comparison.tally.users > GROUPS else "users"
 
 
 _RUN_KEYS: Final = """out provider model host cost currency settings users done failed pending events journeys calls retries
