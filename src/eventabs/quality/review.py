@@ -90,24 +90,6 @@ class Sheet(NamedTuple):
     offsets: set[str]  # from UTC, of the users' behaviors
 
 
-class _Draw:
-    """The `most` of what is offered that have the highest lots, however much that is."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._heap: list[tuple[float, int, Any]] = []
-        self.offered = 0
-
-    def offer(self, lot: float, thing: object) -> None:
-        self.offered += 1
-        heapq.heappush(self._heap, (lot, self.offered, thing))
-        if len(self._heap) > self._most:
-            heapq.heappop(self._heap)
-
-    def taken(self) -> list[Any]:
-        return [thing for _lot, _number, thing in sorted(self._heap, reverse=True)]
-
-
 def draw_review(
     named: Path, *, sample: int, days: int, doubtful: int = 0, by: str = "", seed: int = 0
 ) -> Sheet:
@@ -134,8 +116,8 @@ def draw_review(
             seed=seed,
             by=by,
             events_in_run=lots.types.total(),
-            journeys_in_run=lots.journeys.offered,
-            days_in_run=lots.days.offered,
+            journeys_in_run=lots.offered["J"],
+            days_in_run=lots.offered["D"],
             types=tuple(name for name, _count in lots.types.most_common()),
             events=events_drawn,
             days=days_drawn,
@@ -154,35 +136,46 @@ class _Lots:
     """Draws without replacement while the run is gone through once: events, journeys and days by lot, and the most doubtful."""
 
     def __init__(self, sample: int, days: int, doubtful: int, by: str, numbers: random.Random) -> None:
-        self.types = Counter[str]()  # of all events
-        self._events: defaultdict[str, _Draw] = defaultdict(lambda: _Draw(sample))
-        self.journeys, self.days, self._doubtful = _Draw(sample), _Draw(days), _Draw(doubtful + 2 * sample)
+        # how many events each type has, and how much each draw was offered
+        self.types, self.offered = Counter[str](), Counter[str]()
+        self._most = defaultdict(lambda: sample, D=days, doubtful=doubtful + 2 * sample)
+        self._heaps = defaultdict[str, list[tuple[float, int, Any]]](list)
         self._by, self._numbers = by, numbers
+
+    def _offer(self, draw: str, lot: float, thing: object) -> None:
+        """Keep of what a draw is offered that with the highest lots, however much it is."""
+        self.offered[draw] += 1
+        heapq.heappush(self._heaps[draw], (lot, self.offered[draw], thing))
+        if len(self._heaps[draw]) > self._most[draw]:
+            heapq.heappop(self._heaps[draw])
+
+    def _taken(self, draw: str) -> list[Any]:
+        return [thing for _lot, _number, thing in sorted(self._heaps[draw], reverse=True)]
 
     def offer(self, log: UserLog, found: Sequence[SampledEvent]) -> None:
         for item in found:
             lot = self._numbers.random()
             if item.item == "E":
                 self.types[item.type] += 1
-                self._events[item.type if self._by else ""].offer(lot, item)
+                self._offer(f"E {item.type}" if self._by else "E", lot, item)
             elif item.item == "J":
-                self.journeys.offer(lot, item)
+                self._offer("J", lot, item)
             if item.doubts:
-                self._doubtful.offer(sum(map(_WEIGHT.__getitem__, item.doubts)) + lot, item)
+                self._offer("doubtful", sum(map(_WEIGHT.__getitem__, item.doubts)) + lot, item)
         behind = 0  # the index of the first behavior of the day after
         for date, behaviors in groupby(log.behaviors, key=lambda each: each.start.date()):
             day, first, behind = date.isoformat(), behind, behind + sum(1 for _each in behaviors)
             started = [item for item in found if item.item == "E" and item.start.startswith(day)]
             drawn = SampledDay("", log.user_id, day, first, behind - 1, ())
-            self.days.offer(self._numbers.random(), (drawn, started))
+            self._offer("D", self._numbers.random(), (drawn, started))
 
     def drawn(self, sample: int, doubtful: int) -> tuple[tuple[SampledEvent, ...], tuple[SampledDay, ...]]:
         """Return the items, numbered: the sample in random order, what is doubtful, and what else lies on the days; and the days."""
-        in_turn = zip_longest(*(self._events[name].taken() for name in sorted(self._events)))
-        sampled = [item for item in chain.from_iterable(in_turn) if item][:sample] + self.journeys.taken()
+        in_turn = zip_longest(*(self._taken(draw) for draw in sorted(self._heaps) if draw.startswith("E")))
+        sampled = [item for item in chain.from_iterable(in_turn) if item][:sample] + self._taken("J")
         known = set(sampled)
-        more = [item for item in self._doubtful.taken() if item not in known][:doubtful]
-        days = self.days.taken()
+        more = [item for item in self._taken("doubtful") if item not in known][:doubtful]
+        days = self._taken("D")
         beside = (item for _day, started in days for item in started)
         numbers, items = Counter[str](), dict[SampledEvent, SampledEvent]()
         for item in (*sampled, *more, *beside):
