@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from eventabs import store
 from eventabs.errors_and_exit_codes import InputError, UsageError
 from eventabs.interface_language import gettext as _
-from eventabs.measures import Compared, Figure, cohen_kappa, least_share, mean_of, wholes_of
+from eventabs.measures import Compared, cohen_kappa, least_share, mean_of, wholes_of
 from eventabs.quality.evaluation_and_comparison import Pair, lines_of, rows_of_table
 from eventabs.shared_records import UserLog
 from eventabs.store import Ledger, RunDirectory
@@ -364,12 +364,26 @@ def read_review(named: Path, files: Sequence[Path]) -> tuple[Review, dict[str, A
 
 
 def _reviewer(read: Verdicts) -> dict[str, Any]:
-    """Return what one person says of the random sample of events, that of journeys, and of the doubtful."""
+    """Return what one person says of the random samples of events and journeys, of the doubtful, and of days as a whole."""
     events, reached = read.review.events, _reached("E", read)
     types = Counter(event.type for event in reached)
     doubtful = [each for each in events if each.doubts and not each.drawn and each.item in read.events]
     confused = Counter((each.type, read.types[each.item]) for each in events if each.item in read.types)
     meaningless = {"precision": None, "at_least": None}
+    # of the days that were looked at, those of which every event is judged; real: found or missing
+    days = Counter(days=0, unfinished=0, real=0, right=0, missing=0)
+    # days by the share of what is real that has the right type and span, and by that found at all
+    recall, found = Counter[float](), Counter[float]()
+    for day in (each for each in read.review.days if each.item in read.days):
+        said, missing = Counter(map(read.events.get, day.events)), len(read.missing[day.item])
+        if None in said:
+            days["unfinished"] += 1
+            continue
+        real = said.total() - said["none"] + missing
+        days.update(days=1, real=real, right=said["right"], missing=missing)
+        if real:
+            recall[said["right"] / real] += 1
+            found[(real - missing) / real] += 1
     return {
         "file": str(read.path),
         # types that are as frequent in the sample, and not in the run, say nothing of all events
@@ -384,7 +398,7 @@ def _reviewer(read: Verdicts) -> dict[str, Any]:
             {"type": name, **_judged((event for event in reached if event.type == name), read)}
             for name, _count in types.most_common()
         ],
-        "reviewed_days": _reviewed_days(read),
+        "reviewed_days": {**days, "recall": mean_of(recall), "found": mean_of(found)},
         "confused": [
             {"type": kind, "meant": meant, "events": count} for (kind, meant), count in confused.most_common()
         ],
@@ -412,21 +426,3 @@ def _judged(events: Iterable[SampledEvent], read: Verdicts) -> dict[str, float |
         "precision": said["right"] / judged if judged else None,
         "at_least": least_share(said["right"], said.total()) if judged else None,  # those skipped are wrong
     }
-
-
-def _reviewed_days(read: Verdicts) -> dict[str, int | Figure]:
-    """Judge the days that were looked at as a whole, every event of theirs judged; `unfinished` ones are left out."""
-    counts = Counter(days=0, unfinished=0, real=0, right=0, missing=0)  # real: found or missing
-    # days by the share of what is real that has the right type and span, and by that found at all
-    recall, found = Counter[float](), Counter[float]()
-    for day in (each for each in read.review.days if each.item in read.days):
-        said, missing = Counter(map(read.events.get, day.events)), len(read.missing[day.item])
-        if None in said:
-            counts["unfinished"] += 1
-            continue
-        real = said.total() - said["none"] + missing
-        counts.update(days=1, real=real, right=said["right"], missing=missing)
-        if real:
-            recall[said["right"] / real] += 1
-            found[(real - missing) / real] += 1
-    return {**counts, "recall": mean_of(recall), "found": mean_of(found)}
