@@ -260,8 +260,23 @@ def render_comparison(console: Console, comparison: Comparison, *, most: int) ->
     print_line(console, *section["headlines"], style="bold")
     console.print()
     print_tables(console, section["tables"])
+    side_by_side = console.width >= NARROW
     for pair in comparison.most_different[:most]:
-        _print_user(console, pair)
+        print_line(console, _user_line(pair), style="bold")
+        lines = _lines(pair)
+        table = beside([_("behaviors"), *RUN_NAMES] if side_by_side else [""])
+        for day, of_day in groupby(lines[:_MOST_LINES], key=lambda line: line.day):
+            table.add_row("", Text(one_line(day), style="bold"))
+            for line in of_day:
+                cells = [line.text, *line.events]
+                if not side_by_side:
+                    told = zip(RUN_NAMES, line.events, strict=True)
+                    cells = ["\n".join((line.text, *(f"  {name} {text}" for name, text in told if text)))]
+                table.add_row(DIFFERS if line.differs else "", *map(Text, cells))
+        console.print(table)
+        if (left_out := len(lines) - _MOST_LINES) > 0:
+            print_line(console, _("{count} more rows; the page of --output has them").format(count=left_out))
+        console.print()
     print_line(console, *([section["mark"]] if comparison.most_different[:most] else []), *section["notes"])
 
 
@@ -424,25 +439,6 @@ class _Line(NamedTuple):
     events: tuple[str, str]
     types: tuple[str, str] = ("", "")
     differs: bool = False
-
-
-def _print_user(console: Console, pair: UserPair) -> None:
-    print_line(console, _user_line(pair), style="bold")
-    lines = _lines(pair)
-    side_by_side = console.width >= NARROW
-    table = beside([_("behaviors"), *RUN_NAMES] if side_by_side else [""])
-    for day, of_day in groupby(lines[:_MOST_LINES], key=lambda line: line.day):
-        table.add_row("", Text(one_line(day), style="bold"))
-        for line in of_day:
-            cells = [line.text, *line.events]
-            if not side_by_side:
-                told = zip(RUN_NAMES, line.events, strict=True)
-                cells = ["\n".join((line.text, *(f"  {name} {text}" for name, text in told if text)))]
-            table.add_row(DIFFERS if line.differs else "", *map(Text, cells))
-    console.print(table)
-    if (left_out := len(lines) - _MOST_LINES) > 0:
-        print_line(console, _("{count} more rows; the page of --output has them").format(count=left_out))
-    console.print()
 
 
 def _user_line(pair: UserPair) -> str:
