@@ -27,7 +27,7 @@ from markupsafe import Markup
 
 from eventabs import __version__, interface_language as language, store
 from eventabs.errors_and_exit_codes import StorageError, UsageError
-from eventabs.inspection import StoredCall, Table, TokenUse, compactor_of, failures, stored_calls
+from eventabs.inspection import Table, TokenUse, compactor_of, failures, stored_calls
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.prompts import Compactor, TokenCounter
 from eventabs.runs import RunState
@@ -223,21 +223,16 @@ class PackedCalls:
         self.chunks: list[bytes] = []
         ((begin,),) = ledger.rows("SELECT coalesce(min(sent_at), 0) FROM calls")
         noted = ledger.rows("SELECT at, wait_seconds, cause FROM retries ORDER BY at, call_id")
-        self._retries = [(round(at - begin, 2), wait, cause == "rate_limit") for at, wait, cause in noted]
-        self._numbers = numbers
-        self._figures: list[dict[str, Any]] = []
-        self._calls: list[list[Any]] = []
-        self._texts: dict[str, int] = {}  # numbers; the instructions, equal in all calls, are written once
-        self._characters = 0
+        retries = [(round(at - begin, 2), wait, cause == "rate_limit") for at, wait, cause in noted]
         # most calls have the instructions of the last one
         tokenizer = store.settings_in_force(ledger.meta())["prompt"]["tokenizer"]
         count = lru_cache(maxsize=1)(TokenCounter(tokenizer).count)
         same = "id attempt status usable prompt_tokens cached_tokens completion_tokens reasoning_tokens"
-        uses = []
+        figures, uses = list[dict[str, Any]](), []
         for call in stored_calls(ledger):
             asked = {numbers.get(part.user_id, -1) for part in call.asked.values()}
             tokens = call.prompt_tokens, call.completion_tokens, call.cached_tokens
-            figures = {
+            of_call = {
                 **picked(same, call),
                 "users": len(call.asked),
                 "cost": run.endpoint.price.cost(*tokens, call.tier or ""),
@@ -251,41 +246,39 @@ class PackedCalls:
                 "chunk": -1,
                 "place": 0,
             }
-            self._figures.append(figures)
+            figures.append(of_call)
             uses.append(call.use(count))
         self.use = TokenUse(*map(fsum, zip(*uses, strict=True)))
         self.size = self.left_out = len(uses)
-        for each in sorted(self._figures, key=lambda each: (each["usable"] >= each["users"], each["id"])):
+        self._pack(ledger, figures, numbers)
+        names = figures[0] if figures else ()
+        # a column for each figure, and the calls that were sent again
+        self.index = {"retries": retries, **{name: [each[name] for each in figures] for name in names}}
+
+    def _pack(self, ledger: Ledger, figures: list[dict[str, Any]], numbers: Mapping[str, int]) -> None:
+        """Compress the texts of calls, bad replies first, and write into their figures where they are."""
+        calls, characters = list[list[Any]](), 0
+        known: dict[str, int] = {}  # numbers of texts; the instructions, equal in all calls, are written once
+        in_order = sorted(figures, key=lambda each: (each["usable"] >= each["users"], each["id"]))
+        for each in in_order:
             if sum(map(len, self.chunks)) > MOST_TEXT_BYTES:
                 break
-            each |= {"chunk": len(self.chunks), "place": len(self._calls)}
+            each |= {"chunk": len(self.chunks), "place": len(calls)}
             self.left_out -= 1
-            self._add(*stored_calls(ledger, "id = ?", each["id"]))
-            if self._characters > _CHUNK_CHARACTERS:
-                self._close_chunk()
-        self._close_chunk()
-
-    def index(self) -> dict[str, Any]:
-        """Return the figures of all calls, a column for each, and those that were sent again."""
-        names = self._figures[0] if self._figures else ()
-        return {"retries": self._retries, **{name: [each[name] for each in self._figures] for name in names}}
-
-    def _add(self, call: StoredCall) -> None:
-        users = []
-        for alias, part in call.asked.items():
-            told = messages.in_words(call.brought.get(alias, ""))
-            users.append((alias, shown(part.user_id), self._numbers.get(part.user_id, -1), told))
-        ends = (call.reply, call.reasoning, call.error or "")
-        texts = {*(message["content"] for message in call.messages), *ends}
-        self._characters += sum(map(len, texts - self._texts.keys()))
-        sent = [(message["role"], _number(self._texts, message["content"])) for message in call.messages]
-        self._calls.append([sent, *(_number(self._texts, text) for text in ends), users])
-
-    def _close_chunk(self) -> None:
-        if self._calls:
-            texts = [visible_lines(text[:400_000]) for text in self._texts]  # characters
-            self.chunks.append(packed({"texts": texts, "calls": self._calls}))
-            self._calls, self._texts, self._characters = [], {}, 0
+            (call,) = stored_calls(ledger, "id = ?", each["id"])
+            users = []
+            for alias, part in call.asked.items():
+                told = messages.in_words(call.brought.get(alias, ""))
+                users.append((alias, shown(part.user_id), numbers.get(part.user_id, -1), told))
+            ends = (call.reply, call.reasoning, call.error or "")
+            texts = {*(message["content"] for message in call.messages), *ends}
+            characters += sum(map(len, texts - known.keys()))
+            sent = [(message["role"], _number(known, message["content"])) for message in call.messages]
+            calls.append([sent, *(_number(known, text) for text in ends), users])
+            if characters > _CHUNK_CHARACTERS or each is in_order[-1]:
+                visible = [visible_lines(text[:400_000]) for text in known]  # characters
+                self.chunks.append(packed({"texts": visible, "calls": calls}))
+                calls, known, characters = [], {}, 0
 
 
 def visible_lines(text: str) -> str:
@@ -398,7 +391,7 @@ def render_report(
     blocks = {
         "index": packed(index),
         **{f"users-{number}": chunk for number, chunk in enumerate(users.chunks)},
-        "calls": packed(calls.index()),
+        "calls": packed(calls.index),
         **{f"texts-{number}": chunk for number, chunk in enumerate(calls.chunks)},
     }
     head, tail = (half.encode("utf-8", "replace") for half in page.split(_HERE))

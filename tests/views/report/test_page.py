@@ -207,11 +207,11 @@ def test_prompts_beyond_what_a_page_holds_are_kept_of_bad_replies_first(
     with Ledger.watch(directory.ledger) as ledger:
         of_run: Any = ledger, state_of(directory, ledger), {}, ZoneInfo("UTC")
         packed = report.PackedCalls(*of_run)
-        assert (packed.left_out, packed.index()["chunk"]) == (3, [0, -1, -1, -1])
+        assert (packed.left_out, packed.index["chunk"]) == (3, [0, -1, -1, -1])
         first, second, third, last = stored_calls(ledger)
         broken = (first, second, replace(third, brought={}), last)
         monkeypatch.setattr(report, "stored_calls", lambda *of: stored_calls(*of) if of[1:] else broken)
-        assert report.PackedCalls(*of_run).index()["chunk"] == [-1, -1, 0, -1]
+        assert report.PackedCalls(*of_run).index["chunk"] == [-1, -1, 0, -1]
 
 
 def test_columns_of_the_profiles_that_were_not_taken_are_named_with_what_takes_them(tmp_path: Path) -> None:
