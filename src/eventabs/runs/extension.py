@@ -210,19 +210,11 @@ _NOVEL: Final = 0.5
 _WORD: Final = re.compile(r"\w+")
 
 
-class GrownLog(NamedTuple):
-    """A log with what was added to it, without what was removed.
+def grown(change: UserChange) -> tuple[ExtendedUser, Sequence[int]]:
+    """Put behaviors into a log and take others out; of one moment, known ones come first.
 
-    `places`: the index of each behavior of the old log, or _GONE; `ordinals`: as the ledger has them.
+    Return the user, with nothing to ask yet, and the index that each behavior of the old log has now, or _GONE.
     """
-
-    log: UserLog
-    places: Sequence[int]
-    ordinals: str | None
-
-
-def grown(change: UserChange) -> GrownLog:
-    """Put behaviors into a log and take others out. Of one moment, known ones come first."""
     old = change.known.behaviors if change.known else ()
     numbers = rows_in(change.ordinals) if change.ordinals else list(range(len(old) + 1))
     removed = set(change.removed)
@@ -239,7 +231,7 @@ def grown(change: UserChange) -> GrownLog:
     log = UserLog(change.seen.user_id, tuple(behaviors), profile)
     ordinals.append(next(fresh))  # that of the next new one
     is_usual = ordinals == list(range(len(ordinals)))
-    return GrownLog(log, places, None if is_usual else row_ranges(ordinals))
+    return ExtendedUser(log, None if is_usual else row_ranges(ordinals), ()), places
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,46 +258,47 @@ class Planner:
         )
         if known is not None and not changes_log:
             return None
-        new = grown(change)
-        outcome = store.known_outcome(self.ledger, new.log.user_id) if known else None
-        if outcome is None or not new.log.behaviors:  # a user without an answer is asked about whole
-            return ExtendedUser(new.log, new.ordinals, measure_parts(new.log, self.builder, self.limits))
+        user, places = grown(change)
+        behaviors = user.log.behaviors
+        outcome = store.known_outcome(self.ledger, user.log.user_id) if known else None
+        if outcome is None or not behaviors:  # a user without an answer is asked about whole
+            return user._replace(asked=measure_parts(user.log, self.builder, self.limits))
         old = known.behaviors if known else ()
         days = {behavior.day for behavior in change.added} | {old[index].day for index in change.removed}
         # and those on which an event lies that has rows on these
         of_events = [{old[index].day for index in event.behaviors} for event in outcome.events]
         while further := set[int]().union(*(own for own in of_events if not own.isdisjoint(days))) - days:
             days |= further
-        asked = {row for row, behavior in enumerate(new.log.behaviors) if behavior.day in days}
-        again = [row for row in new.places if row in asked]
-        days_again = {new.log.behaviors[row].day for row in again}
+        asked = {row for row, behavior in enumerate(behaviors) if behavior.day in days}
+        again = [row for row in places if row in asked]
+        days_again = {behaviors[row].day for row in again}
         self.counts.update(reopened_behaviors=len(again), reopened_days=len(days_again))
-        kept = _kept(outcome, new.places, asked, len(new.log.behaviors) - 1)
+        kept = _kept(outcome, places, asked, len(behaviors) - 1)
         if not asked:  # all rows of the days that were touched are gone
-            return ExtendedUser(new.log, new.ordinals, (), kept=self._settled(kept))
-        listed, context = self._context(outcome, kept, new, asked)
+            return user._replace(kept=self._settled(kept))
+        listed, context = self._context(outcome, kept, user.log, places, asked)
         for rows, journeys in ((sorted(asked | context), listed), (sorted(asked), ())):
-            log = replace(new.log, behaviors=tuple(new.log.behaviors[row] for row in rows))
+            log = replace(user.log, behaviors=tuple(behaviors[row] for row in rows))
             output = self.builder.expected_tokens(len(asked))
             size = self.builder.measure(store.shown(log, rows, kept, journeys))._replace(output_tokens=output)
             if self.limits.hold(size):
-                asked_about = [(kept.part, size)]
-                return ExtendedUser(new.log, new.ordinals, asked_about, row_ranges(rows), kept, journeys)
-        return self._with_tail(new, kept, min(asked))
+                asked_about, shown = [(kept.part, size)], row_ranges(rows)
+                return user._replace(asked=asked_about, rows=shown, kept=kept, listed=journeys)
+        return self._with_tail(user, kept, min(asked))
 
     def _context(
-        self, outcome: Outcome, kept: Outcome, new: GrownLog, asked: set[int]
+        self, before: Outcome, kept: Outcome, log: UserLog, places: Sequence[int], asked: set[int]
     ) -> tuple[list[str], set[int]]:
         """Return the recent journeys, and the rows that are shown beside those that are asked about.
 
         These are the last ones of the newest journeys and the single ones of the same days whose words are the rarest there: what
         is done every day seldom begins anything, a first hint has words of its own. They are a few, since a night brings a few.
         """
-        behaviors = new.log.behaviors
+        behaviors = log.behaviors
         since = behaviors[min(asked)].day - self.settings.extend.journey_days
         newest = {  # also of rows that are asked about anew
-            journey.id: max((row for at in journey.behaviors if (row := new.places[at]) != _GONE), default=0)
-            for journey in outcome.journeys
+            journey.id: max((row for at in journey.behaviors if (row := places[at]) != _GONE), default=0)
+            for journey in before.journeys
         }
         current = (each for each in kept.journeys if behaviors[newest[each.id]].day >= since)
         recent = sorted(current, key=lambda journey: newest[journey.id], reverse=True)[:_JOURNEYS]
@@ -327,18 +320,18 @@ class Planner:
         lone = nlargest(max(_FEWEST_LONE, share), rare, key=lambda row: (novelty[row], row))
         return [journey.id for journey in recent], rows.union(lone)
 
-    def _with_tail(self, new: GrownLog, kept: Outcome, first: int) -> ExtendedUser:
+    def _with_tail(self, user: ExtendedUser, kept: Outcome, first: int) -> ExtendedUser:
         """Ask about all from the first row on, in pieces, where the rows of one user are too many for a call."""
         for event in sorted(kept.events, key=lambda event: event.behaviors[-1], reverse=True):
             if event.behaviors[0] < first <= event.behaviors[-1]:
                 first = event.behaviors[0]
-        user_id, last = new.log.user_id, len(new.log.behaviors) - 1
-        tail = log_of_part(new.log, Part(user_id, first, last))
+        user_id, last = user.log.user_id, len(user.log.behaviors) - 1
+        tail = log_of_part(user.log, Part(user_id, first, last))
         parts = measure_parts(tail, self.builder, self.limits, start=first)
         if not first:
-            return ExtendedUser(new.log, new.ordinals, parts)
+            return user._replace(asked=parts)
         stays = _kept(kept, range(last + 1), set(range(first, last + 1)), first - 1)
-        return ExtendedUser(new.log, new.ordinals, parts, kept=self._settled(stays))
+        return user._replace(asked=parts, kept=self._settled(stays))
 
     def _settled(self, outcome: Outcome) -> Outcome:
         """Return an outcome whose journeys are what their events make of them."""

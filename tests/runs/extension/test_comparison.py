@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given, strategies as st
 
-from eventabs.runs.extension import GrownLog, UserChange, Window, compared, grown
+from eventabs.runs.extension import UserChange, Window, compared, grown
 from eventabs.shared_records import Behavior, UserLog, row_ranges, rows_in
+from eventabs.store import ExtendedUser
 
 START = datetime(2026, 3, 1)  # noqa: DTZ001  exports hold wall times
 EPOCH = int((START - datetime(1970, 1, 1)).total_seconds())  # noqa: DTZ001
@@ -40,7 +41,7 @@ def found(
 
 def put_together(
     log: Sequence[Behavior], export: Sequence[Behavior], change: UserChange, ordinals: str | None = None
-) -> GrownLog:
+) -> tuple[ExtendedUser, Sequence[int]]:
     seen = UserLog("u", tuple(export))
     return grown(change._replace(known=UserLog("u", tuple(log)), ordinals=ordinals, seen=seen))
 
@@ -81,14 +82,14 @@ def test_on_a_day_that_the_export_does_not_hold_as_a_whole_nothing_is_gone() -> 
 def test_a_log_and_what_differs_make_the_export_where_nothing_is_too_late(
     log: list[Behavior], export: list[Behavior]
 ) -> None:
-    made = put_together(log, export, found(log, export)).log.behaviors
+    made = put_together(log, export, found(log, export))[0].log.behaviors
     assert Counter(without_file(made)) == Counter(without_file(export))
     assert [each.start for each in made] == [each.start for each in export]
 
 
 def test_of_one_moment_what_was_known_stands_first() -> None:
     log, export = [row(0, "a"), row(0, "c")], [row(0, "a"), row(0, "b"), row(0, "c"), row(0, "d")]
-    made = put_together(log, export, found(log, export))
+    made, _places = put_together(log, export, found(log, export))
     assert [each.item for each in made.log.behaviors] == ["a", "c", "b", "d"]
 
 
@@ -98,8 +99,8 @@ def test_places_and_ordinals_say_which_behavior_is_which(
 ) -> None:
     numbers = [7 * index % 31 for index in range(len(log))]
     change = found(log, export, lateness=lateness)
-    made = put_together(log, export, change, row_ranges([*numbers, 40]))
-    kept = {index: place for index, place in enumerate(made.places) if place >= 0}
+    made, places = put_together(log, export, change, row_ranges([*numbers, 40]))
+    kept = {index: place for index, place in enumerate(places) if place >= 0}
     assert set(range(len(log))) - set(kept) == set(change.removed)
     assert all(log[index] == made.log.behaviors[place] for index, place in kept.items())
     ordinals = rows_in(made.ordinals or "")
@@ -113,16 +114,16 @@ def test_places_and_ordinals_say_which_behavior_is_which(
 
 def test_a_number_that_a_gone_behavior_had_is_not_given_again() -> None:
     log, export = [row(0), row(60, "b")], [row(0)]
-    made = put_together(log, export, found(log, export))
+    made, _places = put_together(log, export, found(log, export))
     assert made.ordinals == "0 2"
     more = [row(0), row(120, "c")]
-    later = put_together(made.log.behaviors, more, found(made.log.behaviors, more), made.ordinals)
+    later, _places = put_together(made.log.behaviors, more, found(made.log.behaviors, more), made.ordinals)
     assert later.ordinals == "0 2-3"
 
 
 def test_a_log_that_only_grows_needs_no_ordinals() -> None:
     log, export = [row(0)], [row(0), row(60, "b")]
-    assert put_together(log, export, found(log, export)).ordinals is None
+    assert put_together(log, export, found(log, export))[0].ordinals is None
 
 
 def test_a_behavior_that_lies_too_far_back_is_left_out_unless_it_replaces_another() -> None:
