@@ -15,21 +15,12 @@ from urllib.parse import urlsplit
 
 from platformdirs import user_state_path
 
-from eventabs import providers, store  # providers load the HTTP stack when first looked up
+from eventabs import prompts, providers, store  # providers load the HTTP stack when first looked up
 from eventabs.config import MustSettings, Settings, environment_values, with_preset
 from eventabs.errors_and_exit_codes import ConfigError, RunDirectoryError
 from eventabs.ingest import canonical_action, search_pattern
 from eventabs.interface_language import Language, activate, active, gettext as _
-from eventabs.prompts import (
-    CONVERSION,
-    CONVERSIONS,
-    BatchLimits,
-    Instructions,
-    PromptBuilder,
-    TokenCounter,
-    plan,
-    prompt_language,
-)
+from eventabs.prompts import CONVERSION, CONVERSIONS, BatchLimits, Instructions, PromptBuilder, TokenCounter
 from eventabs.providers import BatchProfile, Cluster, Complete, LlmSettings
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
 from eventabs.runs.observer import CoolingDown, MachinesChanged, Observer
@@ -63,7 +54,7 @@ def prompt_language_of(settings: Settings, sample: Sequence[UserLog]) -> Languag
     if settings.prompt.language != "auto":
         return settings.prompt.language
     behaviors = [behavior for log in sample[:LANGUAGE_USERS] for behavior in log.behaviors]
-    return prompt_language([text for b in behaviors for text in (b.action, b.item, b.place)])
+    return prompts.prompt_language([text for b in behaviors for text in (b.action, b.item, b.place)])
 
 
 def settled_facts(settings: Settings, facts: Mapping[str, Any], sample: Sequence[UserLog]) -> dict[str, Any]:
@@ -140,10 +131,10 @@ class Plan(NamedTuple):
 
 def plan_batches(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Settings) -> Plan:
     """Plan a run. The first batch probes how long answers are; the rules' answers have no limit."""
-    batches = plan(parts, limits, probe=settings.is_remote, workers=settings.run.concurrency)
-    prompts = sum(limits.input_tokens(planned.size for planned in batch.parts) for batch in batches)
+    batches = prompts.plan(parts, limits, probe=settings.is_remote, workers=settings.run.concurrency)
+    inputs = sum(limits.input_tokens(planned.size for planned in batch.parts) for batch in batches)
     outputs = [sum(planned.size.output_tokens for planned in batch.parts) for batch in batches]
-    return Plan(batches, prompts, outputs)
+    return Plan(batches, inputs, outputs)
 
 
 @dataclass(frozen=True, slots=True)
