@@ -6,6 +6,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from eventabs.config import Settings
 from eventabs.ingest import Description
 from eventabs.interface_language import activate
 from eventabs.runs.estimate_and_columns import Estimate, Use
@@ -37,10 +38,7 @@ ESTIMATE = Estimate(
     case_batches={8000: 381, 40_000: 62},
     dense={"batches": 21, "prompt_total": 603_900},
     larger_output={"limit": 16_384, "batches": 20},
-    concurrency=3,
-    tokens_per_second=60.0,
-    max_input_tokens=40_000,
-    max_output_tokens=8192,
+    settings=Settings(),
     tier="standard",
     unpacked=Use(
         batches=486, prompt_tokens=1_650_000, expected_output_tokens=190_000, seconds=1_060.04, cost=0.7654

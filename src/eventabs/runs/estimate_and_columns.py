@@ -8,7 +8,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from itertools import islice
 from math import inf
@@ -79,10 +79,7 @@ class Estimate(Use):
     # batches and tokens of all prompts at this level; None: it is in force, or the user's own template does not explain it
     dense: dict[str, int] | None
     larger_output: dict[str, int] | None  # a limit that would save calls, and the batches; None if none would
-    concurrency: int
-    tokens_per_second: float
-    max_input_tokens: int
-    max_output_tokens: int
+    settings: Settings = field(repr=False)
     unpacked: Use  # the same users without packing: a call for each, and long lines without a legend
     described: InputDescription
     tier: str
@@ -152,10 +149,7 @@ def estimate_run(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> E
         case_batches={budget: _case_batches(counts, budget) for budget in CASE_BUDGETS},
         dense=dense,
         larger_output=_larger_output(parts, limits, settings, len(batches)),
-        concurrency=settings.run.concurrency,
-        tokens_per_second=settings.llm.tokens_per_second,
-        max_input_tokens=limits.max_input_tokens,
-        max_output_tokens=limits.max_output_tokens,
+        settings=settings,
         unpacked=_use(settings, long_prompts, alone),
         described=described,
         tier=tier,

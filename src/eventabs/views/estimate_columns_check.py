@@ -59,7 +59,7 @@ def extension_json(estimate: ExtensionEstimate) -> str:
 
 def estimate_json(estimate: Estimate) -> str:
     """Return the object that estimate prints with --json."""
-    use, described = estimate.unpacked, estimate.described.facts()
+    use, described, settings = estimate.unpacked, estimate.described.facts(), estimate.settings
     of_use = "calls prompt_tokens expected_output_tokens seconds cost"
     fields = {
         "users_in_input": estimate.described.read.users,
@@ -77,7 +77,8 @@ def estimate_json(estimate: Estimate) -> str:
         case currency dense larger_output sampled concurrency tokens_per_second max_input_tokens max_output_tokens
         users_in_input paired_ends unpaired shortened skipped_lines non_behaviors unpacked compared not_compared
         schemas columns warnings tier prefix_tokens cost_cached linking_calls"""
-    return encode(picked(keys, fields, described, estimate, estimate.described.read))
+    sources = fields, described, estimate, estimate.described.read
+    return encode(picked(keys, *sources, settings.run, settings.llm, settings.budget))
 
 
 def print_prompt(console: Console, request: Request) -> None:
@@ -169,11 +170,11 @@ def _said(estimate: Estimate) -> Iterator[str]:
         yield about.format(line=line, users=count(estimate.sampled)) if estimate.sampled else line
     if larger := estimate.larger_output:
         line = _("--max-output-tokens {limit} instead of {present}: {batches} instead of {now}")
-        facts = {"present": estimate.max_output_tokens, "now": count(estimate.batches)}
+        facts = {"present": estimate.settings.budget.max_output_tokens, "now": count(estimate.batches)}
         yield messages.filled(line, larger["batches"], limit=larger["limit"], **facts)
-    yield _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each").format(
-        time=duration(estimate.seconds), calls=estimate.concurrency, speed=f"{estimate.tokens_per_second:g}"
-    )
+    calls, speed = estimate.settings.run.concurrency, f"{estimate.settings.llm.tokens_per_second:g}"
+    line = _("Time: about {time}, with {calls} calls at once and {speed} output tokens a second each")
+    yield line.format(time=duration(estimate.seconds), calls=calls, speed=speed)
     cost = _("Cost: unknown; set input and output prices under [llm.price] of the config")
     if estimate.cost is not None:
         is_usual = estimate.tier == STANDARD_TIER
@@ -186,11 +187,11 @@ def _said(estimate: Estimate) -> Iterator[str]:
             less = money(estimate.cost_cached, estimate.currency)
             cost = cached.format(cost=cost, less=less, tokens=count(estimate.prefix_tokens))
     yield cost
-    if calls := estimate.linking_calls:
+    if linking := estimate.linking_calls:
         yield ngettext(
             "{count} user is too large for a call: one more call says which journeys of its pieces are one; the figures leave it out",
             "{count} users are too large for a call: at most one more call for each says which journeys of its pieces are one; the figures leave them out",
-            calls,
+            linking,
         )
 
 
