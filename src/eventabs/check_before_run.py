@@ -162,8 +162,14 @@ class _Check:
             tell("address", "ok", str(address.url.copy_with(query=None)))
         except UsageError as error:
             tell("address", "fault", str(error))
-        if llm.tier != STANDARD_TIER:
-            self._tell_tier()
+        if llm.tier != STANDARD_TIER and (factor := llm.price.factor(llm.tier)) is None:
+            message = _("{tier}; its price is not known, so calls are counted at the ordinary one")
+            tell("tier", "note", message, _("set llm.price.{tier}, such as 0.5"), tier=llm.tier)
+        elif llm.tier != STANDARD_TIER:
+            message = _(
+                "{tier}: {factor} of the ordinary price; a call may wait {seconds:g} s for its answer"
+            )
+            tell("tier", "ok", message, tier=llm.tier, factor=f"{factor:.0%}", seconds=llm.call_timeout)
         state: State = "note"
         message, step = _("{variable} is not set: no key is sent"), ""
         if self._environment.get(llm.api_key_env):
@@ -175,18 +181,6 @@ class _Check:
             state = "warning"
             step = _("export {variable}, or leave out llm.api_key_env if the server needs no key")
         tell("key", state, message, step, variable=llm.api_key_env)
-
-    def _tell_tier(self) -> None:
-        """Tell what a tier other than the ordinary one means for calls."""
-        llm, tell = self._llm, partial(self._tell, "settings", "tier")
-        if (factor := llm.price.factor(llm.tier)) is None:
-            message = _("{tier}; its price is not known, so calls are counted at the ordinary one")
-            tell("note", message, _("set llm.price.{tier}, such as 0.5"), tier=llm.tier)
-        else:
-            message = _(
-                "{tier}: {factor} of the ordinary price; a call may wait {seconds:g} s for its answer"
-            )
-            tell("ok", message, tier=llm.tier, factor=f"{factor:.0%}", seconds=llm.call_timeout)
 
     async def _check_endpoint(self) -> None:
         llm, report, tell = self._llm, self._report, partial(self._tell, "endpoint")
@@ -279,14 +273,13 @@ class _Check:
 
     async def _check_abilities(self, reply: Reply) -> None:
         """Judge the answer, then send a few tiny requests more."""
-        extra = self._llm.extra_body
+        extra, value = self._llm.extra_body, self._llm.temperature
         await self._try("streaming", partial(self._probe_stream, reply))
         if reply.usage_reported:
             self._judge("usage", "yes", _("token counts come with the answer"))
         else:
             message = _("no token counts come; costs and limits go by our own")
             self._judge("usage", "no", message, state="warning")
-        value = self._llm.temperature
         if value is None:
             self._judge("temperature", "unknown", _("not set: the endpoint decides"), state="skipped")
         elif "temperature" not in self._prober.dropped:
@@ -296,35 +289,32 @@ class _Check:
         else:
             message, step = _("{value} is refused; runs leave it out"), _('set llm.omit = ["temperature"]')
             self._judge("temperature", "no", message, step, state="warning", value=value)
-        self._judge_thinking(reply)
-        if {"max_tokens", "max_completion_tokens"} & extra.keys():
-            self._judge("output_limit", "unknown", _("set in llm.extra_body"), state="skipped")
-        else:
-            await self._try("output_limit", self._probe_output_limit)
-        if "response_format" in extra:
-            self._judge("json_schema", "unknown", _("set in llm.extra_body"), state="skipped")
-            return
-        await self._try("json_schema", self._probe_schema)
-        await self._try("grammar", self._probe_grammar)
-        with suppress(UsageError):  # there can be no prompt, as is told below
-            await self._try("rows", self._probe_rows)
-
-    def _judge_thinking(self, reply: Reply) -> None:
-        extra_body = self._llm.extra_body
         has_mark = "<think" in reply.text or "</think" in reply.text  # some servers swallow the first
         if not (reply.reasoning or reply.usage.reasoning_tokens or has_mark):
             self._judge("thinking", "no", _("the model answers without thinking first"))
-            return
-        message = _("the model thinks first; that costs output tokens and time")
-        step = _("switch it off in llm.extra_body, as the endpoint documents it, or with llm.preset")
-        if any(overlay(extra_body, fields) == extra_body for fields in _NO_THINKING):
+        elif any(overlay(extra, fields) == extra for fields in _NO_THINKING):
             message = _("the model thinks although it is told not to")
             step = _(
                 "name a model that can be told, or raise budget.max_output_tokens: thinking counts as output"
             )
-        self._judge("thinking", "yes", message, step, state="warning")
+            self._judge("thinking", "yes", message, step, state="warning")
+        else:
+            message = _("the model thinks first; that costs output tokens and time")
+            step = _("switch it off in llm.extra_body, as the endpoint documents it, or with llm.preset")
+            self._judge("thinking", "yes", message, step, state="warning")
+        await self._try("output_limit", self._probe_output_limit, "max_tokens", "max_completion_tokens")
+        await self._try("json_schema", self._probe_schema, "response_format")
+        if "response_format" in extra:
+            return
+        await self._try("grammar", self._probe_grammar)
+        with suppress(UsageError):  # there can be no prompt, as is told below
+            await self._try("rows", self._probe_rows)
 
-    async def _try(self, name: str, probe: Callable[[], Awaitable[None]]) -> None:
+    async def _try(self, name: str, probe: Callable[[], Awaitable[None]], *fields: str) -> None:
+        """Judge an ability by requests, unless one of their `fields` is set already."""
+        if not self._llm.extra_body.keys().isdisjoint(fields):
+            self._judge(name, "unknown", _("set in llm.extra_body"), state="skipped")
+            return
         try:
             await probe()
         except EndpointError as error:
