@@ -229,19 +229,32 @@ class _Check:
             tell("note", listed, _name_step(model, models) if models else "")
 
     async def _check_request(self) -> None:
-        tell = partial(self._tell, "endpoint")
+        llm, models, tell = self._llm, self._report.models, partial(self._tell, "endpoint")
         try:
             reply = await self._prober.greet()
         except EndpointError as error:
+            # what is known beside the next step that the error itself names
+            step, addresses = "", ", ".join(load_preset(llm.preset).other_base_urls)
+            is_unknown = error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+            if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                if self._endpoint.api_key and addresses:
+                    step = _(
+                        "check the key in {variable}; one of another region belongs to llm.base_url = {addresses}"
+                    ).format(variable=llm.api_key_env, addresses=addresses)
+            elif is_unknown and models and llm.model not in models:
+                step = _name_step(llm.model, models)
+            elif is_unknown and not urlsplit(llm.base_url).path.strip("/"):
+                address = public_url(llm.base_url).rstrip("/")
+                step = _("try llm.base_url = {address}/v1").format(address=address)
             # a run waits for a tier
-            waits = self._llm.tier != STANDARD_TIER and isinstance(error, CapacityError | NoContentError)
-            tell("request", "warning" if waits else "fault", str(error), self._after_refusal(error))
+            waits = llm.tier != STANDARD_TIER and isinstance(error, CapacityError | NoContentError)
+            tell("request", "warning" if waits else "fault", str(error), step)
             return
         secrets = providers.parse_address(self._endpoint).secrets
         if text := providers.redacted_line(reply.text, secrets, 40):
             message = _("answered “{text}” after {seconds:.1f} s")
             tell("request", "ok", message, text=text, seconds=reply.seconds)
-            asked, served = self._llm.tier, reply.tier or STANDARD_TIER
+            asked, served = llm.tier, reply.tier or STANDARD_TIER
             if served != asked:
                 message = _("tier {asked} was asked for, and {served} answered: its price holds")
                 tell("tier", "warning", message, asked=asked, served=served)
@@ -253,23 +266,6 @@ class _Check:
                 )
             tell("request", "warning", _("answered nothing"), step)
         await self._check_abilities(reply)
-
-    def _after_refusal(self, error: EndpointError) -> str:
-        """Return what is known beside the next step that the error of a refused request names; "" for nothing."""
-        llm, models = self._llm, self._report.models
-        if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            if self._endpoint.api_key and (others := load_preset(llm.preset).other_base_urls):
-                step = _(
-                    "check the key in {variable}; one of another region belongs to llm.base_url = {addresses}"
-                )
-                return step.format(variable=llm.api_key_env, addresses=", ".join(others))
-        elif error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-            if models and llm.model not in models:
-                return _name_step(llm.model, models)
-            if not urlsplit(llm.base_url).path.strip("/"):
-                address = public_url(llm.base_url).rstrip("/")
-                return _("try llm.base_url = {address}/v1").format(address=address)
-        return ""
 
     async def _check_abilities(self, reply: Reply) -> None:
         """Judge the answer, then send a few tiny requests more."""
