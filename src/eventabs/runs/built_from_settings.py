@@ -25,7 +25,7 @@ from eventabs.providers import BatchProfile, Cluster, Complete, LlmSettings
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
 from eventabs.runs.observer import CoolingDown, MachinesChanged, Observer
 from eventabs.runs.progress_and_stop_conditions import ProgressTracker
-from eventabs.shared_records import Batch, InputWarning, PlannedPart, RunStatus, UserLog, Vocabulary
+from eventabs.shared_records import Batch, Counts, InputWarning, PlannedPart, RunStatus, UserLog, Vocabulary
 from eventabs.store import Ledger, RunDirectory
 
 LANGUAGE_USERS = 20  # whose words decide the prompt's language
@@ -170,10 +170,9 @@ class RunContext:
         """How long earlier processes worked on the run."""
         return float(self.facts.get("progress", {}).get("seconds", 0.0))
 
-    def save(self, tracker: ProgressTracker, *, status: RunStatus, batches_waiting: int = 0) -> None:
+    def save(self, counts: Counts, *, status: RunStatus, batches_left: int = 0) -> None:
         """Write checkpoint.json."""
-        left = tracker.under_way + batches_waiting
-        store.write_checkpoint(self.directory, self.facts, tracker.counts, status=status, batches_left=left)
+        store.write_checkpoint(self.directory, self.facts, counts, status=status, batches_left=batches_left)
 
 
 _CONNECTION = ("base_url", "proxy", "ca_file", "api_key_env")  # each can lead a key or the users' rows astray

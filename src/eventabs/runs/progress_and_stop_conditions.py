@@ -70,7 +70,7 @@ class ProgressTracker:
 
     @property
     def counts(self) -> Counts:
-        """All counts as they are now, for a checkpoint that is being written; what answers held by their place, the ledger alone counts."""
+        """All counts as they are now; what answers held by their place, the ledger alone counts."""
         tiers = {tier: dict(use) for tier, use in self._tiers.items()}
         return Counts(**self._numbers, retry_causes=dict(self._causes), tiers=tiers)
 

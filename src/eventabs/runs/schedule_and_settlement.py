@@ -4,9 +4,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial
 from io import FileIO
 from typing import Any, NamedTuple
 
@@ -327,7 +325,7 @@ class Session:
             batches, users = self.scheduler.batches, len({planned.part.user_id for planned in pending})
             note = Planned(batches, users, self.tracker.counts.users, len(pending) / batches)
             self.run.observer.noted(note)
-            self.run.save(self.tracker, status="running", batches_waiting=batches)
+            self.run.save(self.tracker.counts, status="running", batches_left=batches)
 
     async def save(self) -> None:
         """Write the checkpoint beside the event loop, once at a time: who waits for that writes the newest counts for all who came since."""
@@ -335,9 +333,8 @@ class Session:
             self._is_save_awaited = True
             async with self._saving:
                 self._is_save_awaited = False
-                counted, waiting = copy(self.tracker), self.scheduler.batches
-                write = partial(self.run.save, counted, status="running", batches_waiting=waiting)
-                await asyncio.to_thread(write)
+                counts, left = self.tracker.counts, self.tracker.under_way + self.scheduler.batches
+                await asyncio.to_thread(self.run.save, counts, status="running", batches_left=left)
 
     def remember(self, facts: dict[str, Any]) -> None:
         """Keep facts in the ledger, soon."""

@@ -71,14 +71,14 @@ async def execute(  # noqa: C901  the run from start to stop
             run.remember(progress=snapshot(begun, time.time()), status="running", began_at=time.time())
             for note in await asyncio.to_thread(intake.read_input, run, stop):
                 run.observer.noted(note)
-            run.save(run.tracker(), status="running")
+            run.save(store.count_all(run.ledger), status="running")
             if run.facts.get("extending"):
                 if run.ledger.unread_calls():  # before the parts that they are about become other ones
                     with _opened_session(run, stop, run.tracker()) as session:
                         await session.settle_unread()
                 for note in await asyncio.to_thread(take_in_export, run, stop):
                     run.observer.noted(note)
-                run.save(run.tracker(), status="running")
+                run.save(store.count_all(run.ledger), status="running")
             with _opened_session(run, stop, tracker) as session:
                 status = await batch_jobs.call_model(session, replies, cancel=cancel)
         except StopRequested:
@@ -117,13 +117,13 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
     store.write_results(run.directory, run.ledger)
     if run.facts.get("extension"):
         run.remember(changed=store.write_changes(run.directory, run.ledger))
-    tracker, waiting = run.tracker(seconds), len(store.unanswered(run.ledger))
+    tracker, waiting = run.tracker(), len(store.unanswered(run.ledger))
     if pending := run.ledger.pending_parts():  # and their batches, as the plan of a resumed run has them
         _builder, limits = built.builder_and_limits(run.settings, run.facts)
         waiting += scheduler_of(run, pending, limits, probe=run.settings.is_remote).batches
     progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
     run.remember(progress=snapshot(progress, time.time()), status=status)
-    run.save(tracker, status=status, batches_waiting=waiting)
+    run.save(tracker.counts, status=status, batches_left=waiting)
     return progress
 
 
