@@ -34,7 +34,7 @@ HALF: Final = 0.5  # of the values
 MOSTLY: Final = 0.75  # of the rows: a user or a time in fewer of them is none where another column is
 HANDFUL: Final = 5  # users, in a thousand rows or more
 PLAIN_NAME: Final = 0.95  # says it without any doubt
-_SURE_NAME: Final = 0.7  # a name all of whose words say it
+SURE_NAME: Final = 0.7  # a name all of whose words say it
 ALL_ALIKE: Final = 0.98  # of the values: one that is nearly everywhere says nothing
 FEW: Final = 20  # different values: more are things, not actions
 _FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
@@ -104,7 +104,7 @@ class Profile:
     @property
     def is_of_user(self) -> bool:
         """Whether it says who somebody is, and not what was done: `author.url`, `gender`."""
-        is_inner = len(self.names) > 1 and fit(self.names[-2], "user") > _SURE_NAME
+        is_inner = len(self.names) > 1 and fit(self.names[-2], "user") > SURE_NAME
         return is_inner or self.is_never("done")
 
     def is_never(self, role: str) -> bool:
@@ -117,7 +117,7 @@ class Profile:
         if self.column.endswith("[*]") and role != "item":
             return 0.0  # all elements of a list
         if (role, self.kind, plain(self.names[-1])) == ("duration", "clock", "time"):  # beside the time
-            return _SURE_NAME * (self.share(_BELOW_HOUR) > ALIKE)
+            return SURE_NAME * (self.share(_BELOW_HOUR) > ALIKE)
         if not depth:
             return fit(self.column, role)
         if role in {*ACTIVITY, "duration"} and self.is_of_user:
@@ -189,7 +189,7 @@ class Profile:
                     self.share(rf"-?\d{{1,9}}(?:[.,]\d+)?|(?:\d+ days?,? )?[\d:.]+|P[\dDTHMS.]+|{_SPOKEN}")
                     > ALIKE
                 )
-                if is_code and found <= _SURE_NAME and not stated_unit(" ".join(self.names[-2:])):
+                if is_code and found <= SURE_NAME and not stated_unit(" ".join(self.names[-2:])):
                     found *= 0.5
             # nobody comes back: a name alone is rather that of a thing
             case "user" if is_name and (self.distinct >= HALF * held or self.share(PERSONS) < HALF):
@@ -199,7 +199,7 @@ class Profile:
                 found = min(found, ASKED)
             case "user" | "action" if self.distinct <= (1 if role == "user" else 2):
                 found *= 0.8
-            case "user" if self.distinct <= HANDFUL and rows >= SAMPLED and found < _SURE_NAME - NEAR_BY / 2:
+            case "user" if self.distinct <= HANDFUL and rows >= SAMPLED and found < SURE_NAME - NEAR_BY / 2:
                 found *= HALF
             case "action" | "item" | "text" if self.usual > ALL_ALIKE:  # any other is better
                 found = min(found, max(SURE, found * HALF))
@@ -216,7 +216,7 @@ class Profile:
                 if role == "item" and self.filled < HALF and found < PLAIN_NAME:
                     found = max(min(found, SURE), 0.8 * found)  # one that more rows have is better
         if role in ("user", "time") and self.filled < 1 - NEARLY_NONE:  # the other rows would be rejected
-            found = min(found, max(_SURE_NAME, found * self.filled) if self.filled > MOSTLY else SURE)
+            found = min(found, max(SURE_NAME, found * self.filled) if self.filled > MOSTLY else SURE)
         return found
 
 

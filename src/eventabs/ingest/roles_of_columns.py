@@ -31,6 +31,7 @@ from eventabs.ingest.columns_by_their_values import (
     PLAIN_NAME,
     SAMPLED,
     SURE,
+    SURE_NAME,
     Profile,
     header_by_values,
     profiles,
@@ -131,7 +132,7 @@ def _certainty(each: Profile, role: str, score: float, free: Sequence[Profile]) 
     """Return how sure it is that a column has a role: a handful of users are kinds of devices where a name says it better."""
     named = each.named(role)
     rivals = (one for one in free if role == "user" and one.named(role) > named and one.distinct > HANDFUL)
-    if each.distinct <= HANDFUL and any(rivals):
+    if each.distinct <= HANDFUL and named <= SURE_NAME and any(rivals):
         return ASKED
     return named if each.filled <= NEARLY_NONE and not each.names[1:] else score
 

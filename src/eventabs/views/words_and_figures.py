@@ -254,7 +254,7 @@ _LINES = {  # of a file of replies, by kind
 
 def filled(message: str, number: int, **more: object) -> str:
     """Fill in a number, which the message has as {count}, or with its noun: {events}, {users} or another of those named."""
-    told = {name: of(number) for name, of in _NAMED.items()}
+    told = {name: of(number) for name, of in _NAMED.items() if f"{{{name}}}" in message}
     return message.format(**{"count": count(number)} | told | more)
 
 
