@@ -196,3 +196,9 @@ def test_another_format_is_one_class_and_one_line(tmp_path: Path, monkeypatch: p
         assert [(row.line, row.reason, row.text) for row in export.rejects()] == [
             (3, "bad_time", "soon u2 milk")
         ]
+
+
+def test_of_long_rows_fewer_are_looked_at_first(tmp_path: Path) -> None:
+    rows = "".join(f"u{n},2026-01-15 10:00:0{n},{'x' * 1_000_000}\n" for n in range(8))
+    with opened(tmp_path, write(tmp_path, "a.csv", f"user,time,item\n{rows}")) as export:
+        assert (export.behaviors, export.description.mappings[0].sampled) == (8, 5)  # the fifth passes 4 MB
