@@ -9,8 +9,8 @@ import pytest
 from eventabs.errors_and_exit_codes import UsageError
 from eventabs.inspection import calls_of, view_user
 from eventabs.shared_records import Behavior, Event, Journey, Part, UserLog
+from eventabs.store.counts_users_jobs_extensions import UserRow, user_rows, user_states, users_by_reason
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.ledger_queries import UserRow, user_rows, user_states, users_by_reason
 from runs_kit import (
     SIZE,
     answer,

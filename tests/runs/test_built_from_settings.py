@@ -7,8 +7,8 @@ import pytest
 from eventabs.config.settings import Settings, load_settings
 from eventabs.runs.built_from_settings import RunContext, must_rules_of, start_command, unmet_rules
 from eventabs.shared_records import Behavior, FailureReason
+from eventabs.store.counts_users_jobs_extensions import settled_user
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.ledger_queries import settled_user
 from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from runs_kit import Watcher, bad, make_log, new_ledger, whole
 

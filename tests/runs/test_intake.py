@@ -11,8 +11,8 @@ from eventabs.prompts.user_costs import log_of_part, measure_parts
 from eventabs.runs.built_from_settings import builder_and_limits
 from eventabs.runs.intake import log_users, measure_again
 from eventabs.shared_records import Batch, Part, UserLog
+from eventabs.store.counts_users_jobs_extensions import count_all, settled_user
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.ledger_queries import count_all, settled_user
 from runs_desk import FACTS
 from runs_kit import answer, make_log, new_ledger, request_for, well, whole
 

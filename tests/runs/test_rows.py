@@ -16,13 +16,13 @@ from eventabs.providers.retries_and_rate_limits import OnRetry
 from eventabs.runs.schedule_and_settlement import Session
 from eventabs.runs.start_resume_reparse import reparse
 from eventabs.shared_records import Counts, FinishReason, Part, Reply, Request, Usage, UserLog
-from eventabs.store.ledger import Ledger, digest_of, pack_text
-from eventabs.store.ledger_queries import (
+from eventabs.store.counts_users_jobs_extensions import (
     count_all,
     failed_users,
     made_of,
     users_by_reason,
 )
+from eventabs.store.ledger import Ledger, digest_of, pack_text
 from eventabs.store.result_files import write_results
 from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from runs_desk import Desk, at_work

@@ -15,8 +15,8 @@ from eventabs.errors_and_exit_codes import (
 from eventabs.runs.observer import BatchDone, CallFailed
 from eventabs.runs.schedule_and_settlement import Call, Session
 from eventabs.shared_records import Batch, Part, Reply
+from eventabs.store.counts_users_jobs_extensions import count_all, failed_users, made_of
 from eventabs.store.ledger import PartChange
-from eventabs.store.ledger_queries import count_all, failed_users, made_of
 from runs_desk import Desk, at_work
 from runs_kit import LIMITS, answer, make_log
 

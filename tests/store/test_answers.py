@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings, strategies as st
 
 from eventabs.shared_records import AnswerFigures, AskedUser, Outcome
-from eventabs.store.ledger_queries import ANSWER_FIGURES, store_answers, stored_answers
+from eventabs.store.counts_users_jobs_extensions import ANSWER_FIGURES, store_answers, stored_answers
 from runs_kit import bad, event_of, journey_of, make_log, new_ledger, whole
 
 PlacedAnswer = tuple[Any, ...]  # a row of `answers` without its call

@@ -17,8 +17,8 @@ from eventabs.errors_and_exit_codes import RunDirectoryError, StorageError
 from eventabs.inspection import calls_of, view_user
 from eventabs.runs.run_state import inspect_run
 from eventabs.runs.start_resume_reparse import reparse
+from eventabs.store.counts_users_jobs_extensions import user_row, user_states
 from eventabs.store.ledger import Ledger, damage_reported
-from eventabs.store.ledger_queries import user_row, user_states
 from eventabs.store.result_files import export_events
 from eventabs.views.panel_status_show import render_calls
 from report_kit import rendered

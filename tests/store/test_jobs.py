@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from eventabs.shared_records import Part
-from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.ledger_queries import (
+from eventabs.store.counts_users_jobs_extensions import (
     Job,
     JobState,
     add_to_job,
@@ -15,6 +14,7 @@ from eventabs.store.ledger_queries import (
     stored_jobs,
     unanswered,
 )
+from eventabs.store.ledger import Ledger, PartChange
 from runs_kit import answer, make_log, new_ledger, opened, plan, request_for, well
 
 ANNA, BERT = make_log("anna"), make_log("bert")

@@ -9,8 +9,8 @@ import pytest
 
 from eventabs.errors_and_exit_codes import StorageError
 from eventabs.shared_records import Event, Outcome, Part, RejectedRow
+from eventabs.store.counts_users_jobs_extensions import SettledUser
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.ledger_queries import SettledUser
 from eventabs.store.result_files import append_results, write_rejects, write_results
 from eventabs.store.run_directory_and_checkpoint import RunDirectory, open_to_append
 from exports_kit import make_event, make_journey

@@ -28,8 +28,8 @@ from eventabs.shared_records import (
     UserLog,
 )
 from eventabs.stop_request import Stop
+from eventabs.store.counts_users_jobs_extensions import count_all
 from eventabs.store.ledger import Ledger, LedgerWriter
-from eventabs.store.ledger_queries import count_all
 from eventabs.store.result_files import write_results
 from eventabs.store.run_directory_and_checkpoint import RunDirectory, open_to_append
 from runs_kit import LIMITS, SETTINGS, SIZE, Watcher, answer, bad, request_for, well, whole

@@ -10,8 +10,8 @@ from eventabs.inspection import Table, batch_tables
 from eventabs.interface_language import Language, activate
 from eventabs.quality.review import draw_review, read_review
 from eventabs.shared_records import AskedUser, Counts, Part
+from eventabs.store.counts_users_jobs_extensions import ANSWER_FIGURES, count_all, store_answers
 from eventabs.store.ledger import Ledger, PartChange
-from eventabs.store.ledger_queries import ANSWER_FIGURES, count_all, store_answers
 from eventabs.store.run_directory_and_checkpoint import RunDirectory
 from eventabs.views.review_page import quality_tables, review_json
 from report_kit import FACTS

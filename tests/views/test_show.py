@@ -9,7 +9,7 @@ from rich.console import Console
 
 from eventabs.inspection import Line, StoredCall, UserView
 from eventabs.shared_records import Part
-from eventabs.store.ledger_queries import UserRow
+from eventabs.store.counts_users_jobs_extensions import UserRow
 from eventabs.views.panel_status_show import (
     render_calls,
     render_user,

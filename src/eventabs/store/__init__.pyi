@@ -1,17 +1,4 @@
-from .ledger import (
-    Ledger as Ledger,
-    LedgerWriter as LedgerWriter,
-    PartChange as PartChange,
-    Retry as Retry,
-    damage_reported as damage_reported,
-    digest_of as digest_of,
-    refuse_other_format as refuse_other_format,
-    shown as shown,
-    unpack_messages as unpack_messages,
-    unpack_parts as unpack_parts,
-    unpack_text as unpack_text,
-)
-from .ledger_queries import (
+from .counts_users_jobs_extensions import (
     ExtendedUser as ExtendedUser,
     Job as Job,
     JobState as JobState,
@@ -43,6 +30,19 @@ from .ledger_queries import (
     user_rows as user_rows,
     user_states as user_states,
     users_by_reason as users_by_reason,
+)
+from .ledger import (
+    Ledger as Ledger,
+    LedgerWriter as LedgerWriter,
+    PartChange as PartChange,
+    Retry as Retry,
+    damage_reported as damage_reported,
+    digest_of as digest_of,
+    refuse_other_format as refuse_other_format,
+    shown as shown,
+    unpack_messages as unpack_messages,
+    unpack_parts as unpack_parts,
+    unpack_text as unpack_text,
 )
 from .result_files import (
     append_results as append_results,

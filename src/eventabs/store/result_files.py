@@ -28,9 +28,9 @@ from eventabs.interface_language import gettext as _
 from eventabs.object_stores import Address, Destination, is_address
 from eventabs.setting_choices import ExportFormat, TraceCases
 from eventabs.shared_records import RejectedRow
-from eventabs.store import ledger_queries as queries
+from eventabs.store import counts_users_jobs_extensions as queries
+from eventabs.store.counts_users_jobs_extensions import Row, SettledUser
 from eventabs.store.ledger import Ledger, offset_seconds
-from eventabs.store.ledger_queries import Row, SettledUser
 from eventabs.store.run_directory_and_checkpoint import (
     RunDirectory,
     locked,

@@ -85,7 +85,7 @@ CREATE INDEX outcomes_by_user ON outcomes (user_id);
 -- Requests that went out in one file, to be answered elsewhere: by a batch service, or by whoever takes the file.
 CREATE TABLE jobs (
     id INTEGER PRIMARY KEY,
-    state TEXT NOT NULL,                      -- see ledger_queries.py
+    state TEXT NOT NULL,                      -- see counts_users_jobs_extensions.py
     requests INTEGER NOT NULL DEFAULT 0,
     input_tokens INTEGER NOT NULL DEFAULT 0,  -- of all its prompts, as they are counted here
     file_id TEXT,                             -- what the service calls the file and the job
@@ -114,7 +114,7 @@ CREATE TABLE extended (
 -- Bad answers, which are few: what `status` counts again and again.
 CREATE INDEX bad_outcomes ON outcomes (user_id, reason) WHERE reason IS NOT NULL;
 
--- What each answer about a user held as it was read; see ledger_queries.py. Other answers change nothing of that.
+-- What each answer about a user held as it was read; see counts_users_jobs_extensions.py. Other answers change nothing of that.
 CREATE TABLE answers (
     call_id INTEGER NOT NULL,
     third TEXT NOT NULL,                      -- of the batch, 1 to 3; '' of fewer than three users

@@ -16,8 +16,8 @@ import orjson
 from eventabs.errors_and_exit_codes import DiskFullError, RunDirectoryError
 from eventabs.interface_language import gettext as _
 from eventabs.shared_records import AnyPath, RunStatus, Shard
+from eventabs.store.counts_users_jobs_extensions import count_all
 from eventabs.store.ledger import Ledger, damage_reported, load_json, making, uri_to_read
-from eventabs.store.ledger_queries import count_all
 from eventabs.store.result_files import write_results
 from eventabs.store.run_directory_and_checkpoint import (
     RunDirectory,

@@ -18,8 +18,8 @@ from batch_service import BatchServer, Fate
 from eventabs.errors_and_exit_codes import RunDirectoryError, UsageError
 from eventabs.runs.observer import AwaitingEndpoint, JobChanged, RequestsWritten
 from eventabs.shared_records import InputWarning
+from eventabs.store.counts_users_jobs_extensions import stored_jobs
 from eventabs.store.ledger import Ledger
-from eventabs.store.ledger_queries import stored_jobs
 from eventabs.views.words_and_figures import noted
 from house import write_users
 from openai_server import read_blocks

@@ -12,7 +12,7 @@ import pytest
 from eventabs.errors_and_exit_codes import UsageError
 from eventabs.setting_choices import ExportFormat
 from eventabs.shared_records import Part
-from eventabs.store import ledger_queries as queries
+from eventabs.store import counts_users_jobs_extensions as queries
 from eventabs.store.ledger import PartChange
 from eventabs.store.result_files import export_events, write_results
 from eventabs.store.run_directory_and_checkpoint import RunDirectory

@@ -15,8 +15,8 @@ import pytest
 import chromium
 from eventabs import interface_language as language
 from eventabs.inspection import view_user
+from eventabs.store.counts_users_jobs_extensions import made_of
 from eventabs.store.ledger import Ledger
-from eventabs.store.ledger_queries import made_of
 from report_kit import CROWD, READY, make_crowd, make_evil_run, make_run, open_page, write_page
 
 pytestmark = chromium.needed

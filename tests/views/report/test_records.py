@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from eventabs.prompts import Compactor
 from eventabs.shared_records import Behavior, Counts, UserLog
-from eventabs.store.ledger_queries import Made, UserRow
+from eventabs.store.counts_users_jobs_extensions import Made, UserRow
 from eventabs.views.report import PackedUsers, Sums, differences, places_of, shown
 
 FIRST = datetime(2026, 1, 5, 23, 59, 58)  # noqa: DTZ001  exports hold wall times

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.shared_records import FailureReason, Outcome, Part, Reply, Usage, UserLog
-from eventabs.store.ledger import Ledger, PartChange, Retry
-from eventabs.store.ledger_queries import (
+from eventabs.store.counts_users_jobs_extensions import (
     count_all,
     current_by_user,
     failed_users,
@@ -15,6 +14,7 @@ from eventabs.store.ledger_queries import (
     states_by_user,
     users_by_reason,
 )
+from eventabs.store.ledger import Ledger, PartChange, Retry
 from runs_kit import (
     SETTINGS,
     SIZE,

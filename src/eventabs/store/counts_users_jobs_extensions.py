@@ -1,4 +1,4 @@
-"""What a ledger has: counts, users and their events, retries, jobs, counts of answers, and what extensions kept and changed. Views are in views.sql."""
+"""Counts, users with their events, jobs, answers and extensions, read from a ledger and written into it. Views are in views.sql."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
