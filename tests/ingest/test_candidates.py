@@ -295,3 +295,17 @@ def test_a_plain_number_lasts_only_where_the_name_says_nothing_else_or_a_unit(
 def test_what_a_row_holds_is_looked_at_as_it_is_written() -> None:
     row = SampledRow(1, "", {"tags": ["帐篷", 1], "name": " 帐篷 ", "none": None})
     assert [value_of(row, InnerPath(each)) for each in row.values] == ['["帐篷", 1]', "帐篷", ""]
+
+
+@pytest.mark.parametrize(
+    ("columns", "time"),
+    [("created_at_utc,created_at", "created_at"), ("time,local_time", "local_time"), ("utc,seen", "utc")],
+)
+def test_of_a_moment_in_utc_and_in_local_time_the_local_one_is_taken(
+    tmp_path: Path, columns: str, time: str
+) -> None:
+    text = rows(
+        "user", "a", "b", "item", user="u", a=a_time, b=lambda n: f"2026-01-16 10:00:{n % 60:02}", item=str
+    )
+    export = described(tmp_path, text.replace("a,b", columns, 1))
+    assert export.description.columns["time"] == time
