@@ -50,7 +50,12 @@ _USUAL_TIME: Final = re.compile(
 _MAY_BE_TIME: Final = re.compile(  # it has a year, or three short numbers
     r"(?=.{6,80}$)(?=.*(?:\b[12]\d{3}|\b\d{8}\b|\d[-/.](?:\d\d?|[^\W\d]{3,9})[-/.]\d)).*[^\d.].*|\d{8}(?:\d{6})?$|(?:\d{4}\.\d{1,2}\.\d{1,2}|\d{1,2}\.\d{1,2}\.\d{2,4})$"
 )
-_SORTS: Final = re.compile(r"\d{4}[-/.]\d\d[-/.]\d\d(?:[ T].*)?|1\d{9}(?:\d{3})?")
+_SORTING: Final = (
+    r"\d{4}[-/.]\d\d[-/.]\d\d(?: .*)?",
+    r"\d{4}-\d\d-\d\dT.*",
+    r"1\d{9}",
+    r"1\d{12}",
+)  # forms of times
 _DAY: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8}"
     r"|\d{1,2}[-/ ][^\W\d_]{3,9}[-/ ]\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
@@ -141,18 +146,13 @@ class Profile:
         return sum(_padded(begin) > _padded(end) for begin, end in pairs if end) > HALF * len(self.values)
 
     def comes_after(self, begins: "Profile | None") -> bool:
-        """Whether its times are mostly later than those of another column, and hardly one is earlier; both in a form that sorts."""
-        if (
-            begins is None
-            or self.kind != begins.kind
-            or min(self.share(_SORTS), begins.share(_SORTS)) <= ALIKE
-        ):
+        """Whether its times are mostly later than those of another column, and hardly one is earlier; both in one form that sorts."""
+        forms = _SORTING if begins and self.kind == begins.kind else ()
+        if begins is None or not any(min(self.share(form), begins.share(form)) > ALIKE for form in forms):
             return False
         pairs = [pair for pair in zip(begins.values, self.values, strict=True) if all(pair)]
         late, early = (sum(order(*pair) for pair in pairs) for order in (str.__lt__, str.__gt__))
-        return late > max(HALF * len(pairs), MORE * len(self.values)) and early <= (1 - ALL_ALIKE) * len(
-            pairs
-        )
+        return late > max(HALF * len(pairs), MORE * len(self.values)) and early <= NEARLY_NONE * len(pairs)
 
     def is_within(self, coarse: "Profile") -> bool:
         """Whether each of its values has a single one of another column beside it, or nothing speaks yet."""

@@ -247,7 +247,9 @@ def _example_answer(example: Example, before: int, vocabulary: Vocabulary, detai
     """Read the answer of an example, its rows numbered behind N before. Raises ValueError for a line that is none."""
 
     def numbered(groups: str) -> str:
-        return re.sub(r"\d+", lambda row: str(before + int(row[0][:12])), groups)  # int refuses a text of thousands
+        return re.sub(
+            r"\d+", lambda row: str(before + int(row[0][:12])), groups
+        )  # int refuses a text of thousands
 
     journeys: list[tuple[str, str, Steps]] = []
     events: list[tuple[str, str]] = []
