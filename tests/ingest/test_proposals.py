@@ -801,3 +801,15 @@ def test_a_kind_of_device_is_no_user_where_few_rows_have_the_users_number(tmp_pa
         opened(tmp_path, write(tmp_path, "a.csv", f"user_id,timestamp,device,event\n{rows}")),
     ):
         pass
+
+
+def test_an_action_in_few_rows_gives_way_to_words_in_all_and_money_is_nothing_done(tmp_path: Path) -> None:
+    levels = ("easy", "", "", "hard", "", "", "fair", "", "")
+    rows = "".join(
+        f"u{n % 5},{time},{levels[n % 9]},{('begin', 'boss')[n % 2]}\n" for n, time in enumerate(TIMES)
+    )
+    path = write(tmp_path, "a.csv", f"user,time,stage_difficulty,telemetry\n{rows}")
+    assert proposed(tmp_path, path)["columns"]["action"] == "telemetry"
+    rows = "".join(f"u{n % 5},{time},{n % 20}.45\n" for n, time in enumerate(TIMES))
+    path = write(tmp_path, "b.csv", f"用户名,付款日期,订单金额\n{rows}")
+    assert proposed(tmp_path, path)["columns"] == {"user": "用户名", "time": "付款日期", "action": "=record"}
