@@ -1,5 +1,6 @@
 """Whole runs on disks that are really full: small file systems in memory."""
 
+import gzip
 import json
 import shutil
 import subprocess
@@ -87,3 +88,20 @@ def test_a_disk_without_room_for_the_input_makes_no_call(
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("eventabs: the disk of disk/run is full; make room there")
     assert openai_server.requests == []
+
+
+def test_a_disk_without_room_for_what_is_unpacked_stops_the_run_and_it_goes_on_once_there_is_room(
+    tmp_path: Path, disk: Disk
+) -> None:
+    path = write_users(tmp_path / "input.jsonl", users=300, behaviors=60)
+    (tmp_path / "input.jsonl.gz").write_bytes(gzip.compress(path.read_bytes()))
+    place = disk(1_000)
+    full = eventabs("run", "input.jsonl.gz", "--provider", "rules", "--out", "disk/run", cwd=tmp_path)
+    assert full.returncode == 1
+    assert (
+        "the disk of disk/run is full; make room there, then run: eventabs resume disk/run\n" in full.stderr
+    )
+    assert full.stderr.splitlines()[-1] == "Go on with: eventabs resume disk/run"
+    disk(60_000)
+    done = eventabs("resume", "disk/run", cwd=tmp_path)
+    assert (done.returncode, checkpoint(place / "run")["success_count"]) == (0, 300)
