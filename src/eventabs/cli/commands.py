@@ -520,7 +520,6 @@ def export(
         "",
         "--output",
         "--out",
-        show_default=False,
     ),
     rows: bool = flag("Write the behaviors too, with their texts and what became of each."),
     cases: choice.TraceCases = option("What a trace of XES is about.", "users"),
