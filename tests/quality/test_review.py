@@ -110,6 +110,15 @@ def test_a_day_is_shown_with_all_its_rows_and_no_other(out: Path) -> None:
         assert [number for number, *_line in sheet.lines[day.item]] == [*range(day.first, day.last + 1)]
 
 
+def test_an_event_is_shown_with_eight_rows_before_and_behind_it(out: Path) -> None:
+    sheet = draw_review(out, sample=50, days=0)
+    one = next(each for each in sheet.review.events if len(each.behaviors) == 1 and each.behaviors[0] > 8)
+    (row,) = one.behaviors
+    numbers = [number for number, *_line in sheet.lines[one.item]]
+    assert numbers == [*range(row - 8, numbers[-1] + 1)]
+    assert numbers[-1] <= row + 8
+
+
 def test_precision_has_its_bound_and_days_their_recall(out: Path, tmp_path: Path) -> None:
     review = draw_review(out, sample=60, days=12).review
     said = {"E1": "type", "E2": "span", "E3": "none"}
