@@ -215,7 +215,7 @@ class Profile:
                     found *= 0.9  # few values are rather what was done
                 if role == "item" and self.filled < HALF and found < PLAIN_NAME:
                     found = max(min(found, SURE), 0.8 * found)  # one that more rows have is better
-        if role == "action" and self.filled < HALF and found < PLAIN_NAME:
+        if role == "action" and self.filled < HALF and self.named(role) < PLAIN_NAME:
             found = min(found, ASKED)  # one that more rows have is better
         if role in ("user", "time") and self.filled < 1 - NEARLY_NONE:  # the other rows would be rejected
             found = min(found, max(SURE_NAME, found * self.filled) if self.filled > MOSTLY else SURE)
