@@ -193,7 +193,7 @@ class RequestsWritten(Told):
 
     path: str
     requests: int
-    left: int = 0
+    left: int
 
 
 class RepliesRead(Told):
