@@ -212,9 +212,18 @@ def test_the_records_of_an_interface_s_pages_are_rows_where_their_times_are_in_o
         assert (export.users, export.behaviors, export.rejected_rows) == (2, 4 * pages, 0)
 
 
-def test_the_nodes_of_a_connection_of_graphql_are_rows(tmp_path: Path) -> None:
-    nodes = [{"author": {"login": f"u{n % 2}"}, "createdAt": f"2026-01-15T10:00:0{n}Z"} for n in range(4)]
-    edges = [{"cursor": "c", "node": node} for node in (*nodes, None)]
+@pytest.mark.parametrize("where", ["node", "edge"])
+def test_the_nodes_of_a_connection_of_graphql_are_rows_with_what_the_edges_say(
+    tmp_path: Path, where: str
+) -> None:
+    times = [{"createdAt": f"2026-01-15T10:00:0{n}Z"} for n in range(4)]
+    nodes = [
+        {"author": {"login": f"u{n % 2}"}} | (time if where == "node" else {}) for n, time in enumerate(times)
+    ]
+    edges = [
+        {"node": node, **(time if where == "edge" else {})} for node, time in zip(nodes, times, strict=True)
+    ]
+    edges.append({"node": None})
     data = {"data": {"repository": {"issues": {"totalCount": 5, "edges": edges}}}}
     with opened(tmp_path, write(tmp_path, "a.json", json.dumps(data, indent=1))) as export:
         assert (export.users, export.behaviors, export.rejected_rows) == (2, 4, 0)

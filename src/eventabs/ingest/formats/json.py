@@ -160,7 +160,8 @@ def _records(value: object) -> object:
     """Return a list for an object whose values are records alike, each under an id of its own, which becomes its `key`; for a connection of GraphQL its nodes."""
     edges = value.get("edges") if isinstance(value, dict) else None
     if edges and isinstance(edges, list) and all(isinstance(each, dict) and "node" in each for each in edges):
-        return [each["node"] for each in edges if each["node"]]
+        nodes = ((each, each["node"]) for each in edges if isinstance(each["node"], dict))
+        return [{key: edge[key] for key in edge if key != "node"} | node for edge, node in nodes]  # starredAt
     items = value.items() if isinstance(value, dict) and len(value) >= _KEYED else ()
     fields = [set(each) for _key, each in items if isinstance(each, dict)]
     are_alike = all(len(fields[0] & each) > len(fields[0] ^ each) for each in fields)
