@@ -64,6 +64,7 @@ _HALF_DAY: Final = re.compile(r"([上下]午)? ?(\d\d?)(:[\d:.,]+)\s*([AaPp]\.?[
 _BARE_CLOCK: Final = re.compile(r"(?:[01]?\d|2[0-3])(?:[0-5]\d[0-5]\d|H [0-5]?\dM [0-5]?\dS)")  # 93005
 _CLOCK: Final = re.compile(r"(?:[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
 _SPOKEN: Final = r"(?:\d+(?:\.\d+)? ?(?:天|日|个?小时|时|分钟?|秒钟?|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|ms|[dhms]) ?)+"
+_LASTING: Final = rf"-?\d{{1,9}}(?:[.,]\d+)?|(?:\d+ days?,? )?[\d:.]+|P[\dDTHMS.]+|{_SPOKEN}"
 _BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
 _MEASURED: Final = re.compile(r"-?\d{1,4}\.\d{5,}")
 _DECIMAL: Final = re.compile(r"[¥$€+-]?(?:[\d,]*\.\d+|\d+,\d\d?)")
@@ -185,10 +186,7 @@ class Profile:
             case "time" | "date" | "end":
                 found *= 1.0 if self.read > HALF else 0.5 if self.read > NEARLY_NONE else 0.1
             case "duration":
-                found *= (
-                    self.share(rf"-?\d{{1,9}}(?:[.,]\d+)?|(?:\d+ days?,? )?[\d:.]+|P[\dDTHMS.]+|{_SPOKEN}")
-                    > ALIKE
-                )
+                found *= self.share(_LASTING) > ALIKE
                 if is_code and found <= SURE_NAME and not stated_unit(" ".join(self.names[-2:])):
                     found *= 0.5
             # nobody comes back: a name alone is rather that of a thing

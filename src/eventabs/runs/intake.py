@@ -14,19 +14,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-from eventabs import prompts
+from eventabs import ingest, prompts
 from eventabs.config import Settings
 from eventabs.errors_and_exit_codes import DiskFullError, InputError, RunDirectoryError, UsageError
-from eventabs.ingest import (
-    Description,
-    Export,
-    FileStamp,
-    Frame,
-    InputSettings,
-    expand,
-    input_table,
-    open_export,
-)
+from eventabs.ingest import Description, Export, FileStamp, Frame, InputSettings
 from eventabs.interface_language import Language, gettext as _, ngettext
 from eventabs.object_stores import is_address, public_address
 from eventabs.prompts import BatchLimits, Compactor, Parts, PromptBuilder
@@ -135,7 +126,7 @@ def input_paths(paths: Sequence[str], settings: Settings) -> list[str]:
             if RunDirectory(place).ledger.exists():
                 message = _("{path} is a run, not an export; go on with it: eventabs resume {path}")
                 raise UsageError(message.format(path=shlex.quote(path)))
-    expand([path for path in named if path != STDIN])
+    ingest.expand([path for path in named if path != STDIN])
     return named
 
 
@@ -304,7 +295,9 @@ def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator
     settings, folder, told = run.settings, run.directory.work, run.observer.noted
     columns = settings.profiles.columns
     try:
-        with open_export(paths, settings.input, columns, work_dir=folder, stop=stop, on_copy=told) as export:
+        with ingest.open_export(
+            paths, settings.input, columns, work_dir=folder, stop=stop, on_copy=told
+        ) as export:
             yield export
         with suppress(OSError):
             run.directory.work.rmdir()
@@ -324,7 +317,7 @@ def refuse_unreadable(export: Export, settings: InputSettings, directory: RunDir
         if 0 < share <= _MOST_LOST:
             table = tomllib.loads(export.description.proposal)["input"]
             columns = table.pop("columns", {})
-            error.proposal = input_table({**table, "max_rejects": share}, columns)
+            error.proposal = ingest.input_table({**table, "max_rejects": share}, columns)
         raise error
 
 

@@ -220,10 +220,8 @@ def test_the_nodes_of_a_connection_of_graphql_are_rows_with_what_the_edges_say(
     nodes = [
         {"author": {"login": f"u{n % 2}"}} | (time if where == "node" else {}) for n, time in enumerate(times)
     ]
-    edges = [
-        {"node": node, **(time if where == "edge" else {})} for node, time in zip(nodes, times, strict=True)
-    ]
-    edges.append({"node": None})
+    pairs = zip((*nodes, None), (*times, {}), strict=True)
+    edges = [{"node": node, **(time if where == "edge" else {})} for node, time in pairs]
     data = {"data": {"repository": {"issues": {"totalCount": 5, "edges": edges}}}}
     with opened(tmp_path, write(tmp_path, "a.json", json.dumps(data, indent=1))) as export:
         assert (export.users, export.behaviors, export.rejected_rows) == (2, 4, 0)
