@@ -2,11 +2,12 @@
 
     python benchmarks/bench.py                      two minutes; the exit code is 1 where a figure is 10 % worse than the last kept one
     python benchmarks/bench.py --keep NAME          keep what was measured, as the figures of a commit
+    python benchmarks/bench.py --rounds 1           in a third of the time
     python benchmarks/bench.py --checkout FOLDER    measure another commit; what it needs beyond this environment is found on PYTHONPATH
 
 Seconds differ between machines and ratios hardly do, so only ratios are compared: each is the median of three rounds, and in every round the
 tool and its yardstick take turns. Other work on the machine moves seconds of the processor by some percent, too: where the rounds
-differ by more than 10 %, the table says so, and a quiet machine should measure again.
+differ by more than 10 %, the table says so, and a quiet machine should measure again. One round (`--rounds 1`) shows only what is far off.
 """
 
 import argparse
@@ -31,7 +32,6 @@ import workload
 
 HERE: Final = Path(__file__).parent
 KEPT: Final = HERE / "bench.json"
-ROUNDS: Final = 3
 MOST_GROWTH: Final = 0.10  # of a ratio above the kept one
 _ROWS: Final = 1_000_000
 _CALLS: Final = 2_000
@@ -242,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(Path(folder), options.checkout.resolve())
-        rounds = [bench.measure() for _ in range(ROUNDS)]
+        rounds = [bench.measure() for _ in range(options.rounds)]
     now = {what: Figure.of([each[what] for each in rounds]) for what in rounds[0]}
     name = next(reversed(kept), "")
     before = {what: Figure(**figure) for what, figure in kept[name]["figures"].items()} if name else {}
@@ -261,6 +261,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the processor time of the tool beside yardsticks.")
     parser.add_argument("--keep", default="", help="keep the figures in bench.json, under this name")
     parser.add_argument("--checkout", type=Path, default=HERE.parent, help="folder with another commit")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--bare", nargs=2, help=argparse.SUPPRESS)  # run directory, base URL
     return parser.parse_args(arguments)
 
