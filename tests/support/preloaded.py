@@ -15,7 +15,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -140,21 +139,9 @@ def _main(requests: int) -> NoReturn:
     sys.modules.update(command_lines[os.environ["LANGUAGE"]])
     os.environ.clear()
     os.environ.update(begin)
-    try:
-        exec(before, {})  # noqa: S102  code of a test
-        importlib.import_module("eventabs.__main__").main()
-    except SystemExit as end:
-        _leave(int(end.code or 0))
+    exec(before, {})  # noqa: S102  code of a test
+    importlib.import_module("eventabs.__main__").main()
     sys.exit()
-
-
-def _leave(code: int) -> NoReturn:
-    """End as the interpreter does, but for taking every module apart: that would copy all pages of the libraries."""
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def _load_command_line(language: str) -> dict[str, ModuleType]:

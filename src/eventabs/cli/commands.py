@@ -790,10 +790,8 @@ def main() -> None:
             views.print_proposal(stderr_console(), error.proposal)
         code = error.exit_code
     handle_signals(signal.SIG_IGN)  # all is saved, and what is left are moments
-    # as the interpreter ends, Ray would end it with a code of its own where the head is lost
-    if "ray" in sys.modules:
-        with suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code or 0)
-    sys.exit(code)
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed by the parent process
+        with suppress(views.OutputGoneError, UsageError):  # what libraries print; ours is flushed
+            stream.flush()
+    # taking the interpreter apart takes a tenth of a short run, and Ray would end it with a code of its own where the head is lost
+    os._exit(code or 0)
