@@ -13,8 +13,8 @@ def main() -> None:
 
     # nothing has to be put in order yet, and imports do not bear interruption
     handle_signals(lambda _number, _frame: os._exit(INTERRUPTED))
-    # new objects until the youngest are searched for cycles: imports make many, the plan millions
-    gc.set_threshold(10_000, *gc.get_threshold()[1:])
+    # new objects until the youngest are searched for cycles: imports and a small run make 160,000, the plan millions
+    gc.set_threshold(200_000, *gc.get_threshold()[1:])
     try:
         from eventabs.cli.help_and_usage_errors import choose_language  # noqa: PLC0415
 
