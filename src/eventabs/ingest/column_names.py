@@ -33,12 +33,9 @@ _ALL: Final = {
     *_UNITS,
     *(word for table in (_WEIGHTS, _BESIDE, NEVER) for words in table.values() for word in words),
 }
-_PIECES: Final = "|".join(
-    sorted((word for word in _ALL if len(word) > 1 or not word.isascii()), key=len, reverse=True)
-)
-_PHRASES: Final = re.compile(
-    rf"\b({'|'.join(word.replace('_', ' ') for word in sorted(_ALL, key=len, reverse=True) if '_' in word)})\b"
-)
+_LONGEST: Final = sorted(_ALL, key=len, reverse=True)  # first
+_PIECES: Final = [word for word in _LONGEST if len(word) > 1 or not word.isascii()]
+_PHRASES: Final = re.compile(rf"\b({'|'.join(each.replace('_', ' ') for each in _LONGEST if '_' in each)})\b")
 # What other words end in, such as `admittime`; of shorter or other words that would be chance.
 _ENDS: Final = re.compile(r"(.{2,}?)(time|date|stamp|name|person)")
 _PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-zà-öø-ÿ]+|[^\W\d_A-Za-zà-öø-ÿ]+")
@@ -67,8 +64,10 @@ def words_of(name: str) -> tuple[str, ...]:
             found.append(word[:-1])
         elif word[-2:] == "es" and word[:-2] in _ALL and len(word) > 5:  # noqa: PLR2004
             found.append(word[:-2])
-        elif not word.isascii() or re.fullmatch(f"(?:{_PIECES})+", word):
-            found += filter(None, re.split(f"({_PIECES})", word))
+        elif (known := "|".join(piece for piece in _PIECES if piece in word)) and (
+            not word.isascii() or re.fullmatch(f"(?:{known})+", word)
+        ):
+            found += filter(None, re.split(f"({known})", word))
         elif ended := _ENDS.fullmatch(word):
             found += ended.groups()
         else:

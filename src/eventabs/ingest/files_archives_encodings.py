@@ -514,16 +514,15 @@ def _looks_chinese(seen: Counter[str]) -> bool:
     return rows.total() >= _ENOUGH and common >= 0.8 * rows.total() and late >= 0.1 * rows.total()
 
 
-def _looks(words: str, share: float, vowels: str = "") -> Callable[[Counter[str]], bool]:
+def _looks(form: str, share: float, vowels: str = "") -> Callable[[Counter[str]], bool]:
     """Return whether a `share` of the words with letters beyond ASCII have a form, and 27 % of their letters are `vowels`."""
-    form = re.compile(words)
 
     def test(seen: Counter[str]) -> bool:
         text = "".join(seen.elements() if vowels else ())
         has_vowels = sum(map(text.lower().count, vowels)) >= 0.27 * len(text)
         if not has_vowels or 2 * sum(map(str.isupper, text)) > len(text):  # KOI8-R turns case around
             return False
-        fitting = sum(seen[word] for word in seen if form.fullmatch(word))
+        fitting = sum(seen[word] for word in seen if re.fullmatch(form, word))
         return fitting >= share * seen.total() and sum(map(len, seen)) >= _ENOUGH
 
     return test

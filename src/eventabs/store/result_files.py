@@ -16,7 +16,6 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
-from xml.sax.saxutils import quoteattr
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -230,7 +229,7 @@ def _cell(value: Any, kind: str) -> Any:  # noqa: ANN401  as it is written
     return text.encode("utf-16-le")[: 2 * _CHARACTERS - 2].decode("utf-16-le", "ignore") + "…"
 
 
-_FOREIGN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # to XML 1.0
+_FOREIGN: Final = "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # to XML 1.0
 
 
 def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> int:
@@ -301,7 +300,9 @@ def _trace(named: Mapping[str, str], steps: Iterable[_Step], journeys: Mapping[s
 
 
 def _string(key: str, value: str) -> str:
-    text = _FOREIGN.sub("\ufffd", value)
+    from xml.sax.saxutils import quoteattr  # noqa: PLC0415  it loads an HTTP client
+
+    text = re.sub(_FOREIGN, "\ufffd", value)
     return f"<string key={quoteattr(key)} value={quoteattr(text)}/>\n"
 
 
