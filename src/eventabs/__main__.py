@@ -15,6 +15,7 @@ def main() -> None:
     handle_signals(lambda _number, _frame: os._exit(INTERRUPTED))
     # new objects until the youngest are searched for cycles: imports and a small run make 160,000, the plan millions
     gc.set_threshold(200_000, *gc.get_threshold()[1:])
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # each installed package would be searched for some
     try:
         from eventabs.cli.help_and_usage_errors import choose_language  # noqa: PLC0415
 

@@ -770,6 +770,8 @@ def main() -> None:
         known = "auto", *LANGUAGES
         if os.environ.get("EVENTABS_LANG") not in (None, "", *known):
             raise UsageError(_("EVENTABS_LANG takes one of: {choices}").format(choices=", ".join(known)))
+        called = [c for c in app.registered_commands if c.callback and c.callback.__name__ in sys.argv[1:2]]
+        app.registered_commands = called or app.registered_commands  # typer makes all before it calls one
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except views.OutputGoneError:
         code = 0
@@ -790,8 +792,5 @@ def main() -> None:
             views.print_proposal(stderr_console(), error.proposal)
         code = error.exit_code
     handle_signals(signal.SIG_IGN)  # all is saved, and what is left are moments
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed by the parent process
-        with suppress(views.OutputGoneError, UsageError):  # what libraries print; ours is flushed
-            stream.flush()
     # taking the interpreter apart takes a tenth of a short run, and Ray would end it with a code of its own where the head is lost
     os._exit(code or 0)

@@ -133,7 +133,7 @@ def replace_streams() -> None:
                 io.BufferedWriter(_Stream(stream.fileno(), tells=name == "stdout")),
                 encoding=stream.encoding,
                 errors="replace",  # a locale that lacks a character must not end a run
-                line_buffering=stream.isatty(),
+                line_buffering=name == "stderr" or stream.isatty(),  # lines of libraries too are never lost
             )
             setattr(sys, name, replaced)
 
