@@ -62,6 +62,7 @@ _COUNTED = (
     *("rejected_rows", "duplicates", "paired_ends", "unpaired", "shortened"),
     *("skipped_lines", "non_behaviors", "other_rows"),
 )
+_FEW = 2_000  # behaviors, whose tokens are counted sooner log by log than sums of them are prepared
 _MOST_ACTIONS = 100  # the actions of an export may be as many as its rows
 _MOST_LOST = 0.5  # of the rows: where more cannot be read, the columns are wrong
 
@@ -199,7 +200,9 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
             input_stamps=[] if STDIN in run.facts["paths"] else list(map(list, export.stamps)),
         )
         write_rejects(run.directory, export.rejects())
-        users = prompts.measure_logs(export.groups(), *built.builder_and_limits(settings, run.facts))
+        plan = built.builder_and_limits(settings, run.facts)
+        by_log = ((log, prompts.measure_parts(log, *plan)) for log in export.user_logs())
+        users = by_log if export.behaviors <= _FEW else prompts.measure_logs(export.groups(), *plan)
         log_users(run.ledger, stop.until(users), run.most_users)
         run.remember(input_complete=not 0 < run.most_users < export.users)
     return [described.read, *described.notes()]
