@@ -111,6 +111,7 @@ def _matches(columns: str, allowed: list[str], header: list[str]) -> bool:
     spelled = {
         *names,
         *(" ".join(name.split()) for name in names),
+        *map(str.lower, names),
         *(f"message {name}" for name in names),  # of a chat, and of a log with named parts
         *(f"text after {name}:" for name in names),
         *(f"#{header.index(name) + 1}" for name in names if name in header),
@@ -134,7 +135,8 @@ def _put_up_with(export: Export, options: InputSettings) -> int:
         share = math.ceil(100 * rejected / rows) / 100
         message = f"{rejected} of {rows} rows cannot be read ({', '.join(export.reasons)}); allow it with --max-rejects {share}"
         raise InputError(message)
-    return min(rejected + export.skipped_lines, int(_MOST_REJECTS * rows))
+    left_out = export.skipped_lines + export.non_behaviors
+    return min(rejected + left_out, int(_MOST_REJECTS * rows))
 
 
 def faults(
@@ -262,8 +264,11 @@ def outcome(path: Path, entry: Rule, work: Path, truth: Truth) -> dict[str, Any]
     elif told.get("copied") == "right":
         told["result"] = "right as proposed"
     elif not refused:
-        said = {"nothing": "no name says what was done", "user": "says who it was"}
-        named = any(said.get(each, each) in message for each in told["odd"])
+        said = {
+            "nothing": ["no name says what was done"],
+            "user": ["says who it was", "looks like a word for nobody"],
+        }
+        named = any(words in message for each in told["odd"] for words in said.get(each, [each]))
         told["result"] = "wrong, warned" if named else "wrong in silence"
     else:
         told["result"] = "wrong as proposed" if settings else "refused"
