@@ -15,7 +15,7 @@ define_macros(CONNECTION)
 def read(text: str | None) -> int | None:
     row: Any = CONNECTION.execute(
         """SELECT believable_duration(duration_seconds(n, duration_parts(t, n)))
-        FROM (SELECT t, try_cast(t AS DOUBLE) AS n FROM (SELECT ?::VARCHAR AS t))""",
+        FROM (SELECT t, try_cast(t AS DOUBLE) AS n FROM (SELECT with_point(?::VARCHAR) AS t))""",
         [text],
     ).fetchone()
     found: int | None = row[0]
@@ -41,6 +41,8 @@ def read(text: str | None) -> int | None:
         ("1H 14M 5S", 4445),
         ("14 min", 840),
         ("1.5 hours", 5400),
+        ("1,5 h", 5400),
+        ("7,25", 7),
         ("2 hrs 1 minute", 7260),
         ("PT1H14M", 4440),
         ("P1DT0.5S", 86_400),

@@ -19,7 +19,7 @@ spelled AS (
         CASE WHEN usual IS NULL THEN spelled_time(trimmed("time"), "date", {dayfirst}) ELSE "time" END AS "time",
         -- a dash is no end and no duration, and no broken one
         {if end}CASE WHEN NOT regexp_full_match("end", '(?i){empty}') THEN spelled_time("end", "date", {dayfirst}) END AS "end",{end}
-        {if duration}CASE WHEN NOT regexp_full_match(duration, '(?i){empty}') THEN duration END AS duration,{end}
+        {if duration}CASE WHEN NOT regexp_full_match(duration, '(?i){empty}') THEN with_point(duration) END AS duration,{end}
         CASE WHEN coalesce(category, brand, price) IS NULL THEN item
             WHEN coalesce(item, category, brand) IS NULL THEN NULL  -- a price alone is no thing
             ELSE concat_ws(' ', category, brand, item, price) END AS item)

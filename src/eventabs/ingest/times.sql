@@ -159,6 +159,10 @@ CREATE OR REPLACE MACRO moment_of(wall, shift, zone) AS
 CREATE OR REPLACE MACRO shift_in(zone, moment) AS
     CAST(date_diff('second', timezone('UTC', moment), timezone(zone, moment)) AS INTEGER);
 
+-- A decimal comma is a point: 7,5 and 1,25 h; 1,234 may be a thousand.
+CREATE OR REPLACE MACRO with_point(text) AS
+    CASE WHEN contains(text, ',') THEN regexp_replace(text, '^(\d{1,9}),(\d{1,2})(\D.*)?$', '\1.\2\3') ELSE text END;
+
 -- What is no plain number of seconds, as a list of one struct of days, hours, minutes and seconds.
 -- A list, because DuckDB would run the regular expression again for each field of a bare struct.
 CREATE OR REPLACE MACRO duration_parts(text, number) AS CASE

@@ -35,6 +35,8 @@ def fields(folder: Path, text: str) -> list[tuple[int, list[str] | None]]:
         ('1,"open\n2,x\n3,y\n', [(1, None), (2, ["2", "x"]), (3, ["3", "y"])]),
         ('1,"open\n2,x\n3,"again\n4,y\n', [(1, None), (2, ["2", "x"]), (3, None), (4, ["4", "y"])]),
         ('1,"x"y\n2,z\n', [(1, None), (2, ["2", "z"])]),
+        ('""Ann" <105>",x\n1,"y "z""\n', [(1, ['"Ann" <105>', "x"]), (2, ["1", 'y "z"'])]),
+        ('1,"said "a", and "b""\n2,z\n', [(1, None), (2, ["2", "z"])]),
     ],
 )
 def test_each_record_stands_at_its_line_and_a_broken_one_alone_is_lost(

@@ -81,6 +81,15 @@ class Dialect(NamedTuple):
         except csv.Error:
             return None
 
+    def loosely_quoted_fields(self, line: str) -> list[str]:
+        """Return the fields of a line with quotes inside that are not doubled, `""Ann" <105>",105`: each ends at a quote before a delimiter."""
+        quote, end = re.escape(self.quote), re.escape(self.delimiter)
+        field = rf"(?>{quote}(.*?){quote}(?:{end}|$)|([^{quote}{end}][^{end}]*)?(?:{end}|$))"
+        if not re.fullmatch(f"(?:{field})++", line):
+            return []
+        found = [quoted or bare for quoted, bare in re.findall(field, line)]
+        return found if line.endswith(self.delimiter) else found[:-1]
+
     def lenient_fields(self, line: str) -> list[str]:
         """Return the fields of a line, which may be part of a record."""
         if self.is_blank:
@@ -371,8 +380,11 @@ class Csv(Format):
                 yield line, text, fields
 
     def _split(self, text: str) -> list[str] | None:
-        fields = self.layout.dialect.fields(text)
-        width = len(self.columns)
+        dialect, width = self.layout.dialect, len(self.columns)
+        fields = dialect.fields(text)
+        if fields is None and "\n" not in text and text.count(dialect.quote) % 2 == 0:
+            found = dialect.loosely_quoted_fields(text)
+            fields = found if len(found) == width else None
         if fields is None or len(fields) < self.layout.needed or any(fields[width:]):
             return None
         return [*fields, *[""] * (width - len(fields))][:width]
@@ -423,7 +435,7 @@ class _Form(NamedTuple):
 
     @property
     def is_chat(self) -> bool:
-        """Whether lines of another form go on with the message above. In a log they are broken rows, or remarks behind #."""
+        """Whether lines of another form go on with the message above. In a log they are no rows, where all others begin with a time, else broken, or remarks behind #."""
         return self.columns[-1:] == ("text",) and not self.pair
 
     def is_named(self, row: re.Match[str]) -> bool:
@@ -464,6 +476,7 @@ _REST: Final = "message"  # the column of what no name stands before
 _AROUND: Final = " \t-–|,;:[](){}"
 _MARKUP: Final = re.compile(r"[\s,\[]*[{<]|\"[^\"]*\"[,;\t]")  # or cells of a table
 _STAMPED: Final = re.compile(rf"\[?{_LOG_STAMP}")
+_STAMPED_LINE: Final = re.compile(rf"{_STAMPED.pattern}.*")
 _FIELDS: Final = "#fields"  # W3C (with a colon) and Zeek: the columns follow
 _ZEEK: Final = {"uid": "connection", "id.orig_h": "ip"}  # an id of no user
 _LEAST: Final = 2  # lines
@@ -492,7 +505,7 @@ class Lines(Csv):
                 self.skipped_lines += 1
                 yield from rows
                 rows = [[]]
-            elif found or not (is_chat or line.startswith("#") or not line.strip()):
+            elif found or not (is_chat or form.pair or line.startswith("#") or not line.strip()):
                 yield from rows
                 rows = [form.fields(given, found) if found else [line]]
             elif is_chat and rows and rows[0]:
@@ -553,7 +566,9 @@ def line_form(start: bytes) -> _Form:
         parts = "|".join(map(re.escape, sorted(often, key=len, reverse=True)))
         pair = re.compile(filled(_PAIR, **_PARTS, key=parts))
         columns = dict.fromkeys(key for line in shown for key in _pairs(line, pair))
-        return _Form(re.compile(".*"), tuple(columns), pair=pair)
+        # then others go on with a message, or say where in a program it was
+        are_stamped = sum(map(bool, map(_STAMPED.match, tried))) >= _SHARE * len(tried)
+        return _Form(_STAMPED_LINE if are_stamped else re.compile(".*"), tuple(columns), pair=pair)
     for each in LINE_FORMS:
         row, above = (re.compile(filled(each.get(key, "(?!)"), **_PARTS)) for key in ("line", "above"))
         form = _Form(row, tuple(each["columns"].split()), above, each.get("is_strict", False))
