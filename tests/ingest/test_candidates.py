@@ -1,5 +1,6 @@
 """Which column plays a role: one that holds nearly nothing gives way, one that the user named never does."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -309,3 +310,121 @@ def test_of_a_moment_in_utc_and_in_local_time_the_local_one_is_taken(
     )
     export = described(tmp_path, text.replace("a,b", columns, 1))
     assert export.description.columns["time"] == time
+
+
+def a_user(number: int) -> str:
+    return f"u{number % 4}"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("pages_viewed", lambda n: n % 30),
+        ("UnitsOfService", lambda n: n % 7 + 1),
+        ("comment", lambda n: n % 25 if n % 3 else 0),
+    ],
+)
+def test_a_column_that_counts_is_no_thing(
+    tmp_path: Path, column: str, value: Callable[[int], object]
+) -> None:
+    values: dict[str, Any] = {"user": a_user, "time": a_time, "note": "tea {}".format, column: value}
+    text = rows("user", "time", column, "note", **values)
+    assert described(tmp_path, text).description.columns.get("item") == "note"
+
+
+def test_a_code_of_which_each_user_has_one_of_their_own_is_another_name_of_the_user(tmp_path: Path) -> None:
+    text = rows("customer_id", "company_id", "time", "note", customer_id=a_user, company_id=lambda n: 300 + n % 4, time=a_time, note="tea {}".format)  # fmt: skip
+    assert described(tmp_path, text).description.columns.get("item") == "note"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("bn", ["Chrome 103", "Safari", "Firefox 99"]),
+        ("sr", ["1920x1080", "1366x768"]),
+        ("q3", ["male", "female"]),
+        ("pkg", ["ropensci/alm", "ropensci/rAltmetric"]),
+        ("publisher", ["nytimes.com", "nfl.com"]),
+        ("theme", ["light", "dark"]),
+    ],
+)
+def test_browsers_screens_sexes_and_addresses_are_never_what_was_done(
+    tmp_path: Path, column: str, value: list[str]
+) -> None:
+    values: dict[str, Any] = {"user": a_user, "time": a_time, "way": lambda n: ("on", "off", "by")[n % 3]}
+    values[column] = lambda n: value[n // 4 % len(value)]
+    text = rows("user", "time", column, "way", **values)
+    assert described(tmp_path, text).description.columns["action"] == "way"
+
+
+def test_of_columns_of_few_values_the_one_with_words_for_what_was_done_says_it(tmp_path: Path) -> None:
+    text = rows("user", "time", "way", "track", user=a_user, time=a_time, way=lambda n: ("on", "off", "by")[n % 3], track=lambda n: ("click", "search", "buy")[n % 3])  # fmt: skip
+    assert described(tmp_path, text).description.columns["action"] == "track"
+
+
+def test_when_all_rows_were_written_at_once_is_not_when_something_was_done(tmp_path: Path) -> None:
+    def days(number: int) -> str:
+        return f"2026-01-{number % 28 + 1:02} 10:00:00"
+
+    text = rows(
+        "user", "comment_at", "created_at", "item", user=a_user, comment_at=days, created_at=a_time, item=str
+    )
+    assert described(tmp_path, text).description.columns["time"] == "comment_at"
+    text = rows(
+        "user", "comment_at", "created_at", "item", user=a_user, comment_at=days, created_at=days, item=str
+    )
+    assert described(tmp_path, text).description.columns["time"] == "created_at"
+
+
+def test_of_times_named_alike_the_one_that_more_rows_have_is_taken(tmp_path: Path) -> None:
+    text = rows("user", "审批时间", "报工时间", "item", user=a_user, 审批时间=lambda n: a_time(n) if n % 5 else "", 报工时间=a_time, item=str)  # fmt: skip
+    assert described(tmp_path, text).description.columns["time"] == "报工时间"
+
+
+def test_a_user_is_the_user_beside_an_account_of_several(tmp_path: Path) -> None:
+    text = rows("account_id", "user_id", "time", "item", account_id=lambda n: f"a{n % 3}", user_id=lambda n: f"u{n % 4}" if n % 14 else "", time=a_time, item=str, count=200)  # fmt: skip
+    with pytest.raises(InputError) as refused:
+        described(tmp_path, text)
+    assert 'user = "user_id"  # or "account_id"' in refused.value.proposal
+    assert "max_rejects = " in refused.value.proposal
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_what_begins_behind_the_first_thousand_rows_is_seen(tmp_path: Path, name: str) -> None:
+    keys = ("user", "time", "theme", "plan", "kind")
+    table = [
+        (
+            a_user(n),
+            a_time(n),
+            ("day", "night")[n % 2],
+            "weekly",
+            "trial" if n < 1200 else ("paid", "trial", "gone")[n % 3],
+        )
+        for n in range(6000)
+    ]
+    lines = [",".join(keys), *map(",".join, table)]
+    if name.endswith("jsonl"):
+        lines = [json.dumps(dict(zip(keys, row, strict=True))) for row in table]
+    with opened(tmp_path, write(tmp_path, name, "\n".join(lines) + "\n"), keep_duplicates=True) as export:
+        assert export.description.columns["action"] == "kind"
+
+
+def test_no_row_is_lost_for_a_column_that_only_values_say_was_done(tmp_path: Path) -> None:
+    text = rows(
+        "user",
+        "time",
+        "remark",
+        user=a_user,
+        time=a_time,
+        remark=lambda n: ("rest day", "leg day", "")[n % 3],
+    )
+    export = described(tmp_path, text)
+    assert (export.behaviors, export.rejected_rows) == (40, 0)
+    assert export.description.columns["item"] == "remark"
+
+
+def test_a_duration_of_something_else_gives_way_to_the_end(tmp_path: Path) -> None:
+    text = rows("user", "TimeFrom", "TimeTo", "DriveTimeMinutes", "item", user=a_user, TimeFrom=a_time, TimeTo="2026-01-15 11:00:59", DriveTimeMinutes=7, item=str)  # fmt: skip
+    columns = described(tmp_path, text).description.columns
+    assert columns["end"] == "TimeTo"
+    assert "duration" not in columns

@@ -17,7 +17,7 @@ _MAKERS: Final = {
     *["author", "autor", "auteur", "автор", "作者", "작성자", "creator", "editor", "verfasser", "penulis"]
 }
 PERSONS: Final = re.compile(
-    r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
+    r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*,?){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
 )
 DONE: Final = {"text", "action", "item", "app", "media"}
 ACTIVITY: Final = {*DONE, "place", "category"}
@@ -37,7 +37,11 @@ PLAIN_NAME: Final = 0.95  # says it without any doubt
 SURE_NAME: Final = 0.7  # a name all of whose words say it
 ALL_ALIKE: Final = 0.98  # of the values: one that is nearly everywhere says nothing
 FEW: Final = 20  # different values: more are things, not actions
-_FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无")
+_FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无|male|female|m|f|男|女|保密")
+_OF_DEVICE: Final = re.compile(
+    r"(?i)(?:(?:google |mobile )?chrome|firefox|(?:mobile )?safari|(?:microsoft )?edge|opera|android|ios|iphone|ipad|windows|mac ?os|linux|ubuntu"
+    r"|desktop|mobile|tablet|smartphone)\b.{0,20}|\d{3,4} ?[x×*] ?\d{3,4}|utf-?8"
+)
 _OF_CALENDAR: Final = re.compile(
     r"(?i)(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?|week(?:day|end)|(?:星期|周)[一二三四五六日天]|1?\d月"
     r"|jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
@@ -104,14 +108,30 @@ class Profile:
 
     @property
     def is_flag(self) -> bool:
-        """Whether it says yes and no, or is a part of the time."""
+        """Whether it says yes and no, somebody's sex, or a part of the time."""
         return max(self.share(_FLAG), self.share(_OF_CALENDAR)) > ALIKE
 
     @property
+    def days(self) -> int:
+        """How many days its times fall on, 0 where no form says the day first or of few rows."""
+        is_dated = len(self.values) >= LEAST and max(map(self.share, _SORTING[:2])) > ALIKE
+        return len({value[:10] for value in self.values if value}) if is_dated else 0
+
+    @property
     def is_of_user(self) -> bool:
-        """Whether it says who somebody is, and not what was done: `author.url`, `gender`."""
+        """Whether it says who somebody is or with which device, and not what was done: `author.url`, `gender`, `Chrome 103`."""
         is_inner = len(self.names) > 1 and fit(self.names[-2], "user") > SURE_NAME
-        return is_inner or self.is_never("done")
+        return is_inner or self.is_never("done") or self.share(_OF_DEVICE) > ALIKE
+
+    @property
+    def knows_actions(self) -> bool:
+        """Whether most of its values are words for what was done."""
+        return sum(plain(value) in CANONICAL for value in self.values) > HALF * self.filled * len(self.values)
+
+    @property
+    def is_thing(self) -> bool:
+        """Whether its values are rather things than actions: addresses, paths, files, packages."""
+        return self.share(r"\S*[\w)][/.\\]\w\S*") > HALF
 
     def is_never(self, role: str) -> bool:
         """Whether its name has a word with which it is not of a role; `done`: it says who somebody is, not what was done."""
@@ -133,6 +153,14 @@ class Profile:
             found = max(found, fit(self.names[-1], role))
         # inside a context or a device some names mean something else
         return 0.0 if role in {"media", "marker", "date", "offset", "end", "price"} else found * 0.95**depth
+
+    @property
+    def is_count(self) -> bool:
+        """Whether it says how many, and not what: `comments`, `pages_viewed`; or numbers of which some are 0."""
+        is_plural = re.search("s(?:_|$|(?=[A-Z]))", self.names[-1]) and not self.is_of_row
+        return self.codes > ALIKE and bool(
+            is_plural or (self.distinct > FEW and self.share("0") > NEARLY_NONE)
+        )
 
     @property
     def counts_rows(self) -> bool:
@@ -164,6 +192,11 @@ class Profile:
         """Whether it has a single value for each of the users who come back."""
         return 1 < who.distinct < HALF * len(who.values) and who.is_within(self)
 
+    def is_another_name_of(self, who: "Profile") -> bool:
+        """Whether its codes have a single user each, and a user, who comes back, a single code: a customer's company."""
+        comes_back = 1 < who.distinct < ALIKE * who.filled * len(who.values) and len(who.values) >= LEAST
+        return comes_back and self.codes > ALIKE and self.is_within(who) and who.is_within(self)
+
     def score(self, role: str) -> float:  # noqa: C901, PLR0912  a case for each role
         """How well name and values fit a role."""
         found, rows = self.named(role), len(self.values)
@@ -177,8 +210,7 @@ class Profile:
             return 0.0  # yes and no, a time, or what was measured
         is_name = found < SURE and len(self.words) == 1
         is_each, is_code = self.distinct > rows * ALIKE, self.codes > ALIKE
-        is_count = is_code and self.names[-1].lower().endswith("s")
-        if role in {*ACTIVITY, "user"} and is_count:  # `comments` counts them
+        if role in {*ACTIVITY, "user"} and self.is_count:  # `comments` and `pages_viewed` count them
             found *= 0.1
         elif role == "media" and self.distinct <= FEW < rows * MORE:
             found *= 0.5  # few channels are rather where from
@@ -209,6 +241,7 @@ class Profile:
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
                 is_row = is_each and (self.is_of_row or self.counts_rows)
                 found *= 0.47 if is_row else 0.8 if is_code else 1.0
+                found *= not (role == "item" and self.knows_actions)
                 if role == "item" and self.distinct <= FEW < rows * MORE:
                     found *= 0.9  # few values are rather what was done
                 if role == "item" and self.filled < HALF and found < PLAIN_NAME:
@@ -216,7 +249,8 @@ class Profile:
         if role == "action" and self.filled < HALF and self.named(role) < PLAIN_NAME:
             found = min(found, ASKED)  # one that more rows have is better
         if role in ("user", "time") and self.filled < 1 - NEARLY_NONE:  # the other rows would be rejected
-            found = min(found, max(SURE_NAME, found * self.filled) if self.filled > MOSTLY else SURE)
+            most = max(SURE_NAME, found * self.filled) if self.filled > MOSTLY else SURE
+            found = min(found - NEAR_BY / 2 if role == "time" else found, most)
         return found
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import duckdb
 
-from eventabs.ingest.column_names import ACTION_WORDS, NOBODY, fit
+from eventabs.ingest.column_names import ACTION_WORDS, EMPTY, NOBODY, fit
 from eventabs.ingest.columns_by_their_values import value_of
 from eventabs.ingest.formats.base import InputFile, SampledRow
 from eventabs.ingest.normal_form import quoted_list
@@ -111,15 +111,16 @@ def _lines(file: Reading, rows: int, roles: Collection[str], words: str) -> Iter
 
 
 def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
-    """Look for words for nobody that have more rows than users have, for as many users as rows, and for one who has nearly all."""
+    """Look for words for nobody that have more rows than users have or mark an empty cell, for as many users as rows, and for one who has nearly all."""
     unknown = connection.execute(
         """SELECT user_id, readable FROM users
         WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= 20
-            AND readable * (SELECT count(*) FROM users) >= 2 * ?  -- times the mean
+            -- times the mean, or what stands in a cell without a value
+            AND (readable * (SELECT count(*) FROM users) >= 2 * ? OR lower(user_id) IN (SELECT unnest(?)))
             -- numbers from 0
             AND NOT (user_id = '0' AND readable <= 4 * (SELECT max(readable) FROM users WHERE user_id <> '0'))
         ORDER BY readable DESC""",
-        [NOBODY, rows],
+        [NOBODY, rows, [*EMPTY]],
     ).fetchall()
     for user, count in unknown:
         message = _(

@@ -103,7 +103,9 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if role == "user":
             if score < 2 * MORE or (score < ASKED and _who(free, used)):
                 continue  # it holds nobody, or somebody else comes back
-            each, near[role] = _finest(each, close)  # noqa: PLW2901
+            plain_ones = [one for one in close if one.named(role) > 1]
+            each, near[role] = _finest([*plain_ones, each][0], close)  # noqa: PLW2901
+            used |= {one.column for one in free if one is not each and one.is_another_name_of(each)}
         if role == "text" and score < each.named(role) and DONE & roles.keys():
             continue  # it says the same in all rows
         (roles if _certainty(each, role, score, free) >= SURE else unsure)[role] = each.column
@@ -151,7 +153,8 @@ def _drop_doubtful_ends(free: Sequence[Profile], roles: dict[str, str]) -> None:
         del roles["end"]
     elif lasts and ends and min(ends.filled, ends.read) > ALIKE:
         has_unit = stated_unit(" ".join(lasts.names[-2:]))
-        if not has_unit and max(lasts.codes, plain(lasts.column) == "time") > ALIKE:
+        is_plain = not has_unit and max(lasts.codes, plain(lasts.column) == "time") > ALIKE
+        if is_plain or lasts.named("duration") < SURE_NAME:  # `DriveTimeMinutes` is another one
             del roles["duration"]
 
 
@@ -191,10 +194,11 @@ def _guess_activity(
         and not (each.is_of_user or each.named("user") > (0 if who else SURE) or each.named("place"))
         and not (each.named("date") and each.share(r"\d+[-/.年]\d.*") > HALF)
     ]
-    few = [each for each in texts if each.distinct <= min(FEW, max(2, HALF * rows)) and not each.is_of_row]
+    few = [each for each in texts if each.distinct <= min(FEW, max(2, HALF * rows))]
+    few = [each for each in few if not (each.is_of_row or each.is_thing)]
     found = dict[str, str]()
     if few and "action" not in taken:
-        few.sort(key=lambda each: (each.named("result") > 0, each.filled), reverse=True)
+        few.sort(key=lambda each: (each.knows_actions, each.named("result") > 0, each.filled), reverse=True)
         found["action"] = few[0].column
     many = [
         each
@@ -217,12 +221,14 @@ def _guess_activity(
         and each.filled > ALIKE
         and 1 < each.distinct < (HALF if is_told else ALL_ALIKE) * rows
         and max(each.read, each.share("[01]")) <= HALF
-        and not each.is_never("money")
+        and not (each.is_never("money") or each.is_count)
         and each.named("user") < SURE
         and (each.is_of_row or not is_told)
     ]
     if things and "item" not in {**taken, **found}:
         found["item"] = max(things, key=lambda each: each.distinct).column
+    if found.keys() == {"action"} and "item" not in taken and _told(free, found) < 1 - NEARLY_NONE:
+        found = {"item": found["action"], "action": RECORD}  # no row is lost for a guess
     return found
 
 
@@ -255,7 +261,11 @@ def _choose_time(
                 and (best in (one, other) or best.values == one.values)
             )
             best, other = next(there_and_back, (best, None))
-            (roles if best.score("time") >= SURE else unsure)["time"] = best.column
+            # all rows were written at once: `created_at` beside `comment_at`
+            if best.days == 1 and re.search("creat|创建", best.column.lower()):
+                spread = [each for each in values if not each.is_never("time") and each.days > HANDFUL]
+                best = max(spread, key=lambda each: each.days, default=best)
+            (roles if best.score("time") >= SURE or best.days > HANDFUL else unsure)["time"] = best.column
             if other:
                 roles["end"] = other.column
         elif not values:
@@ -307,7 +317,7 @@ def _who(left: Sequence[Profile], taken: Collection[str]) -> Profile | None:
         return told + each.distinct / len(each.values) + each.named("user")
 
     able = [each for each in _who_come_back(left, taken, 1) if weight(each) > 1]
-    return max(able, key=weight, default=None)
+    return max(able, key=lambda each: (each.distinct > 1, weight(each)), default=None)
 
 
 def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[str, str]) -> Profile | None:
@@ -381,7 +391,7 @@ def required(source: Format, choice: Choice) -> dict[str, str]:
             next((each for each in choice.profiles if each.column == column), None)
             for column in (proposed.get("user"), day)
         )
-        if who and HALF < who.filled < 1 - given.max_rejects:  # deleted accounts, say
+        if who and HALF < who.filled < 1 - given.max_rejects / 2:  # deleted accounts, say
             settings["max_rejects"] = round(1 - who.filled + NEARLY_NONE, 2)
         if days and given.dayfirst is None and days.share(_DAY_OR_MONTH) == 1:
             settings["dayfirst"], near["dayfirst"] = True, False
@@ -539,7 +549,7 @@ def _choice_of_file(source: Format) -> Choice:
     if first and first <= inventory.leaves.keys() and not named["time"]:
         how = 'DataFrame.to_json(PATH, orient="records", lines=True)'
         raise InputError(_("{path} holds columns; write rows: {how}").format(path=file.path, how=how))
-    found = profiles(inventory, tuple(islice(source.sample(), SAMPLED)), file.connection)
+    found = profiles(inventory, source.spread(SAMPLED), file.connection)
     choice = choose(found, named, has_user=bool(file.settings.user))
     roles = required(source, choice)
     warnings = []

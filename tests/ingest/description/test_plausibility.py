@@ -225,10 +225,18 @@ def test_numbers_of_rows_in_a_column_without_a_name_are_no_durations(tmp_path: P
         assert "seconds_of_days" not in warnings(tmp_path, header, lines)
 
 
-@pytest.mark.parametrize("name", ["NA", "null", "0", "Anonymous", "匿名"])
+@pytest.mark.parametrize("name", ["NA", "null", "FALSE", "0", "Anonymous", "匿名"])
 def test_a_word_for_nobody_with_many_rows_is_told(tmp_path: Path, name: str) -> None:
     lines = [f"{name},{line.partition(',')[2]}" if n % 2 else line for n, line in enumerate(shop(str))]
     assert f'"{name}"' in warnings(tmp_path, SHOP, lines)["unknown_user"]
+
+
+def test_a_word_for_an_empty_cell_is_told_also_of_as_many_rows_as_others_have(tmp_path: Path) -> None:
+    lines = [
+        f"{'N/A' if n % 40 == 0 else f'u{n % 4}'},{line.partition(',')[2]}"
+        for n, line in enumerate(shop(str) * 20)
+    ]
+    assert '"N/A"' in warnings(tmp_path, SHOP, lines)["unknown_user"]
 
 
 def test_a_user_of_that_name_with_as_many_rows_as_others_is_not(tmp_path: Path) -> None:

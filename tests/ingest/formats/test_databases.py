@@ -142,3 +142,15 @@ def test_of_several_tables_the_one_whose_users_come_back_at_hours_is_read(
         assert (export.users, export.behaviors) == (3, 24)
         (said,) = [each.message for each in export.description.warnings if each.code == "other_tables"]
     assert "days" in said
+
+
+@MAKERS
+def test_where_no_table_has_a_user_one_of_few_rows_gives_way(tmp_path: Path, make: Maker, name: str) -> None:
+    orders = "CREATE TABLE orders (session_id VARCHAR, order_id VARCHAR, status VARCHAR, price REAL, created_at VARCHAR)"
+    pages = "CREATE TABLE pages (session_id VARCHAR, event_name VARCHAR, created_at VARCHAR)"
+    rows = [f"INSERT INTO pages VALUES ('s{n % 4}', 'view', '2026-01-15 10:00:{n}')" for n in range(10, 40)]
+    gone = "DROP VIEW names; DROP TABLE log; DROP TABLE users"
+    order = "INSERT INTO orders VALUES (NULL, 'A-1', 'won', 7.5, '2026-01-15 10:00:00')"
+    path = make(tmp_path / name, ";".join([gone, orders, pages, order, *rows]))
+    with opened(tmp_path, path) as export:
+        assert (export.users, export.behaviors) == (4, 30)

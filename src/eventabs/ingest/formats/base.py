@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
+from itertools import dropwhile, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -71,6 +71,8 @@ class Query:
     first_line: int = 1
 
 
+_PLACES: Final = 10  # of a file, from which rows are taken
+_GOOD: Final = 0.75  # of these rows, at least
 Insert = Callable[[Query], int]  # inserts the rows into a table, returns their number
 
 
@@ -124,6 +126,19 @@ class Format(ABC):
                 room -= len(text)
                 if room <= 0:
                     return
+
+    def spread(self, count: int) -> list[SampledRow]:
+        """Return `count` rows from places all over the file; the first ones where it is short, or cannot be read in between."""
+        first = list(islice(self.sample(), count))
+        if len(first) == count:
+            size = sum(len(row.text.encode()) + 1 for row in first) * 6 // 5 // _PLACES
+            lines = files.spread_lines(self.file.text, size, _PLACES - 1)
+            texts = dropwhile(lambda text: text != first[0].text, filter(str.strip, lines))
+            rows = [SampledRow(0, text, self.fields(text)) for text in texts]
+            good = [row for row in rows if row.values][:count]
+            if len(good) == count > len(rows) * _GOOD:
+                return good
+        return first
 
     @cached_property
     def inventory(self) -> Inventory:

@@ -155,7 +155,11 @@ def chosen_table(
     timed = [name for name, roles in told.items() if "time" in roles]
     of_users = [] if file.settings.user else [name for name in timed if "user" in told[name]]
     # without any user the file is one person's, and the widest table has the rows that others count
-    ranks: dict[str, tuple[int, ...]] = {name: (len(told[name]), len(tables[name])) for name in timed}
+    ranks: dict[str, tuple[int, ...]] = {}
+    for name in timed:
+        with suppress(sqlite3.Error, duckdb.Error):  # a broken view
+            some = len(connection.execute(f"SELECT 1 FROM {sources[name]} LIMIT {_LEAST}").fetchall())
+            ranks[name] = (some == _LEAST, len(told[name]), len(tables[name]))
     if of_users:
         # the ids of a list of people stand for them in other tables
         ids = {each for name in of_users for each in tables[name] if words_of(each)[1:][-1:] == ("id",)}
