@@ -32,9 +32,9 @@ def test_what_a_run_remembers_is_there_in_the_next_process(tmp_path: Path) -> No
 def test_the_counts_are_the_ledgers_with_the_prices_of_today(tmp_path: Path) -> None:
     ledger = new_ledger(tmp_path, [ANNA])
     settings = Settings.model_validate({"llm": {"price": {"input": 0.0, "output": 0.0}}})
-    tracker = job_on(tmp_path, ledger, settings).tracker()
-    assert (tracker.counts.users, tracker.counts.done, tracker.cost) == (1, 0, 0.0)
-    assert job_on(tmp_path, ledger).tracker().cost is None
+    progress = job_on(tmp_path, ledger, settings).tracker().progress(waiting=0, workers=1)
+    assert (progress.users, progress.done, progress.cost) == (1, 0, 0.0)
+    assert job_on(tmp_path, ledger).tracker().progress(waiting=0, workers=1).cost is None
     ledger.close()
 
 

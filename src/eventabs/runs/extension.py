@@ -450,7 +450,8 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
             store.write_results(run.directory, run.ledger)
         ((_calls, *tokens),) = run.ledger.rows(_USED, 0)
         ((last_call,),) = run.ledger.rows("SELECT coalesce(max(id), 0) FROM calls")
-        spent = {"tokens_before": sum(tokens), "cost_before": run.tracker().cost or 0.0}
+        cost = run.settings.llm.price.total(store.count_all(run.ledger)) or 0.0
+        spent = {"tokens_before": sum(tokens), "cost_before": cost}
         files = list(dict.fromkeys([*run.facts["files"], *export.files]))
         numbers = [files.index(file) for file in export.files]
         with run.ledger.transaction():

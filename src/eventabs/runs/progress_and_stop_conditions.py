@@ -3,7 +3,7 @@
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
 from eventabs.config import Settings
@@ -80,11 +80,6 @@ class ProgressTracker:
         return self.opened + self.in_flight + self.unsettled
 
     @property
-    def cost(self) -> float | None:
-        """The cost of all replies so far, None without prices."""
-        return self.price.total(self.counts)
-
-    @property
     def seconds(self) -> float:
         """How long all processes have worked on the run."""
         return self._clock() - self._began
@@ -126,8 +121,11 @@ class ProgressTracker:
         The rest takes the time of a call for each, or the pace of late if that is slower. Waits between calls (cooldowns, limits on
         requests) show in the pace only; the first pace is no pace: that many workers end their first calls all at once.
         """
-        remaining, facts = waiting + self.under_way, asdict(self.counts)
-        replies, ends, cost = self._replies, self._ends, self.cost
+        remaining, counts = waiting + self.under_way, self.counts
+        facts = {
+            each.name: getattr(counts, each.name) for each in fields(counts)
+        }  # `asdict` copies all below
+        replies, ends, cost = self._replies, self._ends, self.price.total(counts)
         if self.receiving:  # by the characters that a token had in the answers before
             characters = sum(reply.characters for reply in replies)
             tokens = sum(reply.completion_tokens for reply in replies)
@@ -155,7 +153,7 @@ class ProgressTracker:
             in_flight=self.in_flight,
             in_flight_limit=workers,
             cost=cost,
-            tier_costs=self.price.by_tier(self.counts) if self._tiers.keys() - {STANDARD_TIER} else {},
+            tier_costs=self.price.by_tier(counts) if self._tiers.keys() - {STANDARD_TIER} else {},
             eta_seconds=eta,
             tokens_per_second=speed,
             cost_projected=projected,
@@ -188,7 +186,7 @@ class SpendingLimit:
         # none of it cached, and at the ordinary price where a tier may be served as that: no answer may be dearer
         rest = tracker.price.cost(reserved_in, reserved_out, tier=self.tier)
         before = self.facts.get("extension", {}).get("spent_before", {"tokens_before": 0, "cost_before": 0.0})
-        cost = (tracker.cost or 0.0) - before["cost_before"]
+        cost = (tracker.price.total(counts) or 0.0) - before["cost_before"]
         used = counts.prompt_tokens + counts.completion_tokens - before["tokens_before"]
         if most_cost and rest is not None and cost + rest > most_cost:
             passed = f"--max-cost {most_cost}"

@@ -180,8 +180,9 @@ def made_of(ledger: Ledger, user_id: str) -> Made:
 
 
 def current_by_user(ledger: Ledger) -> Iterator[tuple[str, list[Row], list[Row]]]:
-    """Yield each user with its current events and journeys, in order of user id; one is in memory at a time."""
-    return ((user_id, *current_of(ledger, user_id, state)[:2]) for user_id, state in states_by_user(ledger))
+    """Yield each user who may have some with the current events and journeys, in order of user id; one is in memory at a time."""
+    found = ledger.by_user("SELECT user_id, state FROM users_with_results WHERE user_id > ?")
+    return ((user_id, *current_of(ledger, user_id, state)[:2]) for user_id, state in found)
 
 
 def current_of(ledger: Ledger, user_id: str, state: str | None) -> Made:

@@ -35,6 +35,7 @@ from eventabs.store.run_directory_and_checkpoint import (
     locked,
     open_private,
     replace_file,
+    replaced,
     storage_error,
 )
 
@@ -411,21 +412,22 @@ def append_results(files: Iterable[FileIO], users: Collection[SettledUser]) -> N
     The files are open: to open them anew for each answer takes longer than to write. Without any nothing is written.
     """
     for file, made in zip(files, ("events", "journeys"), strict=False):
-        lines = b"".join(_line(each) for user in users for each in getattr(user, made))
-        end = file.tell()
+        lines = b"".join([_line(each) for user in users for each in getattr(user, made)])
         try:
-            written = file.write(lines)
+            written = file.write(lines) if lines else 0
         except OSError as error:
             raise storage_error(Path(file.name), error) from error
         if written != len(lines):
-            file.truncate(end)
+            file.truncate(file.tell() - written)
             raise storage_error(Path(file.name), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
 
 def write_results(directory: RunDirectory, ledger: Ledger) -> None:
     """Write events.jsonl, journeys.jsonl and failures.jsonl anew from the ledger, in order of user and time."""
-    replace_file(directory.events, map(_line, _made(0, ledger)))
-    replace_file(directory.journeys, map(_line, _made(1, ledger)))
+    with replaced(directory.events) as events, replaced(directory.journeys) as journeys:
+        for _user_id, made, found in queries.current_by_user(ledger):
+            events.writelines(map(_line, made))
+            journeys.writelines(map(_line, found))
     replace_file(directory.failures, map(_line, queries.failed_users(ledger)))
 
 

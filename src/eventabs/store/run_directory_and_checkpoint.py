@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import orjson
 
@@ -139,10 +139,17 @@ def locked(path: Path, flags: int, *, looks: int = 1) -> Iterator[None]:
 
 def replace_file(path: Path, chunks: Iterable[bytes]) -> None:
     """Replace a file as a whole, so that a crash leaves the old or the new one. Raises StorageError."""
+    with replaced(path) as file:
+        file.writelines(chunks)
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """Yield what is to replace a file as `replace_file` does."""
     fresh = path.with_name(path.name + ".tmp")
     try:
         with open(fresh, "wb", opener=open_private) as file:
-            file.writelines(chunks)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)

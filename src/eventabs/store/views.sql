@@ -59,6 +59,11 @@ CREATE TEMP VIEW standing AS
 SELECT user_id, before FROM main.extended JOIN main.users USING (user_id)
 WHERE behaviors > 0 AND before IS NOT NULL;
 
+-- the users whose current events and journeys there may be
+CREATE TEMP VIEW users_with_results AS
+SELECT user_id, state FROM temp.user_states
+WHERE state = 'done' OR EXISTS (SELECT 1 FROM temp.standing WHERE standing.user_id = user_states.user_id);
+
 -- a row for each answer that came or is awaited, and for each part that is done or has failed for want of one
 CREATE TEMP VIEW answered_or_awaited AS
 SELECT 1 FROM main.parts WHERE state = 'done' OR (state = 'failed' AND reason <> 'no_readable_rows')
