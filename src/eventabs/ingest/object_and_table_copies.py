@@ -127,7 +127,7 @@ def copied(
             for target in objects:
                 Path(target).parent.mkdir(mode=0o700, parents=True)
         if objects:
-            _Transfer(objects).run(stop, on_copy)
+            _transfer(objects, stop, on_copy)
         named, others = (
             tuple(dict.fromkeys(each for one in of for each in files.members(targets[one.name])))
             for of in (found, about_users)
@@ -144,46 +144,19 @@ def copied(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Transfer:
-    """Objects on their way into files, a few in parallel."""
+def _transfer(objects: Mapping[str, StoredObject], stop: Stop, on_copy: Callable[[Copying], object]) -> None:
+    """Copy objects into files, a few in parallel. Raises InputError, StorageError and StopRequested."""
+    from multiprocessing.pool import ThreadPool  # noqa: PLC0415  it takes a while, and most exports are files here
 
-    def __init__(self, objects: Mapping[str, StoredObject]) -> None:
-        self._halted = Event()
-        self._objects = objects
-        self._sizes = {target: each.size for target, each in objects.items()}
-        self._done = dict.fromkeys(objects, 0)
+    halted, done = Event(), dict.fromkeys(objects, 0)
+    sizes = {target: each.size for target, each in objects.items()}
 
-    def run(self, stop: Stop, on_copy: Callable[[Copying], object]) -> None:
-        """Copy them all. Raises InputError, StorageError and StopRequested."""
-        from multiprocessing.pool import ThreadPool  # noqa: PLC0415  it takes a while, and most exports are files here
+    def progress() -> Copying:
+        return Copying(len(sizes), sum(sizes.values()), sum(done.values()))
 
-        told = self._progress()
-        target, item = next(iter(self._objects.items()))
-        _require_room(target, told.size, item.address)
-        on_copy(told)
-        try:
-            # small objects mostly wait; a stop does not wait for a silent server: the threads of a pool are daemons
-            threads = ThreadPool(min(8, told.objects))
-        except AttributeError as error:
-            # where the system has no more threads, the pool tries to end those that it has as if they were processes
-            raise error.__context__ or error from None
-        with threads as pool:
-            copies = pool.map_async(self._copy, self._objects, chunksize=1)
-            try:
-                stop.check()  # also where all are done already
-                while not copies.ready():
-                    copies.wait(0.1)
-                    stop.check()
-                    now = self._progress()
-                    if now.size >= _WORTH_TELLING and now.done - told.done >= now.size / 10:
-                        on_copy(told := now)
-            finally:
-                self._halted.set()
-        copies.get()  # raises what ended a copy
-
-    def _copy(self, target: str) -> None:
-        item, path = self._objects[target], Path(target)
-        if self._halted.is_set():
+    def copy(target: str) -> None:
+        item, path = objects[target], Path(target)
+        if halted.is_set():
             return
         # obstore continues what breaks off, where an ETag shows that the object is the same
         options: GetOptions = {"if_match": item.etag} if item.etag and not item.etag.startswith("W/") else {}
@@ -191,19 +164,40 @@ class _Transfer:
         try:
             with files.copies_written(path.parent), path.open("wb") as file, named:
                 answer = item.store.get(item.path, options=options)
-                self._sizes[target] = answer.meta["size"]
-                _require_room(target, self._sizes[target], item.address)
+                sizes[target] = answer.meta["size"]
+                _require_room(target, sizes[target], item.address)
                 for chunk in answer.stream(1 << 16):
-                    self._done[target] += file.write(chunk)
-                    if self._halted.is_set():
+                    done[target] += file.write(chunk)
+                    if halted.is_set():
                         return
             files.refuse_document(target, files.first_bytes(target))
         except Exception:
-            self._halted.set()
+            halted.set()
             raise
 
-    def _progress(self) -> Copying:
-        return Copying(len(self._sizes), sum(self._sizes.values()), sum(self._done.values()))
+    told = progress()
+    target, item = next(iter(objects.items()))
+    _require_room(target, told.size, item.address)
+    on_copy(told)
+    try:
+        # small objects mostly wait; a stop does not wait for a silent server: the threads of a pool are daemons
+        threads = ThreadPool(min(8, told.objects))
+    except AttributeError as error:
+        # where the system has no more threads, the pool tries to end those that it has as if they were processes
+        raise error.__context__ or error from None
+    with threads as pool:
+        copies = pool.map_async(copy, objects, chunksize=1)
+        try:
+            stop.check()  # also where all are done already
+            while not copies.ready():
+                copies.wait(0.1)
+                stop.check()
+                now = progress()
+                if now.size >= _WORTH_TELLING and now.done - told.done >= now.size / 10:
+                    on_copy(told := now)
+        finally:
+            halted.set()
+    copies.get()  # raises what ended a copy
 
 
 def _require_room(target: str, size: int, address: str) -> None:
