@@ -24,7 +24,7 @@ def normalized(rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     raw = " UNION ALL ".join(starmap(_raw, enumerate(rows)))
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        sort_and_pair.prepare(connection, 0)
+        sort_and_pair.prepare(connection)
         define_words(connection)
         cursor = connection.execute(normal_form(raw, "", None, "s", {*ROLES, "described"}))
         names = [str(column[0]) for column in cursor.description or ()]

@@ -15,7 +15,7 @@ from eventabs.ingest.normal_form import check_zone
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as opened:
         opened.execute("SET TimeZone = 'UTC'")
-        sort_and_pair.prepare(opened, 1)
+        sort_and_pair.prepare(opened)
         yield opened
 
 
@@ -44,13 +44,13 @@ def test_behaviors_are_ordered_by_user_instant_file_and_line(connection: duckdb.
         ("a", EARLY, None, "y", 1, 3, None),
         ("a", EARLY, None, "x", 0, 4, None),
     )
-    sort_and_pair.finish(connection, 1, keep_duplicates=False)
+    sort_and_pair.finish(connection, keep_duplicates=False)
     assert lines(connection) == [(0, 4), (1, 3), (0, 2), (0, 1)]
 
 
 def test_instants_decide_not_wall_times(connection: duckdb.DuckDBPyConnection) -> None:
     stage(connection, ("a", LATE, 8 * 3600, "x", 0, 1, None), ("a", EARLY, 0, "x", 0, 2, None))
-    counts = sort_and_pair.finish(connection, 1, keep_duplicates=False)
+    counts = sort_and_pair.finish(connection, keep_duplicates=False)
     assert lines(connection) == [(0, 1), (0, 2)]
     assert counts.with_offset
 
@@ -68,7 +68,7 @@ def test_the_first_of_equal_rows_stays_also_when_others_lie_between(
         ("a", EARLY, None, "x", 1, 1, None),
         ("a", EARLY, None, "x", 1, 2, "bad_duration"),
     )
-    counts = sort_and_pair.finish(connection, 1, keep_duplicates=False)
+    counts = sort_and_pair.finish(connection, keep_duplicates=False)
     assert counts == sort_and_pair.RowCounts(
         users=2, behaviors=4, reasons={"bad_duration": 1}, duplicates=2, with_offset=False
     )
@@ -82,7 +82,7 @@ def test_rows_without_a_line_are_counted_from_their_files_first_one(
     for file, line in ((0, None), (0, None), (1, None), (1, None), (1, 77)):
         connection.execute("INSERT INTO staged (user_id, file, line) VALUES ('a', ?, ?)", [file, line])
     connection.execute("UPDATE staged SET start = TIMESTAMP '2026-01-01' + to_hours(rowid)")
-    sort_and_pair.finish(connection, 1, keep_duplicates=False)
+    sort_and_pair.finish(connection, keep_duplicates=False)
     assert lines(connection) == [(0, 1), (0, 2), (1, 2), (1, 3), (1, 77)]
 
 
@@ -95,16 +95,16 @@ def test_blank_lines_are_no_rows_and_rejected_rows_keep_their_users(
         (None, None, None, None, 0, 2, "bad_json"),
         ("a", None, None, "x", 0, 3, "bad_time"),
     )
-    assert sort_and_pair.finish(connection, 1, keep_duplicates=False) == sort_and_pair.RowCounts(
+    assert sort_and_pair.finish(connection, keep_duplicates=False) == sort_and_pair.RowCounts(
         1, 0, {"bad_json": 1, "bad_time": 1}, 0, with_offset=False
     )
-    assert connection.execute("FROM users").fetchall() == [("a", 0, 0, 0, None)]
+    assert connection.execute("FROM users").fetchall() == [("a", 0, 0, 0)]
 
 
 def test_times_with_and_without_offset_do_not_mix(connection: duckdb.DuckDBPyConnection) -> None:
     stage(connection, ("a", EARLY, None, "x", 0, 1, None), ("a", LATE, 0, "x", 0, 2, None))
     with pytest.raises(InputError, match="--timezone"):
-        sort_and_pair.finish(connection, 1, keep_duplicates=False)
+        sort_and_pair.finish(connection, keep_duplicates=False)
 
 
 def test_the_first_profile_value_of_a_user_counts_on_one_line(connection: duckdb.DuckDBPyConnection) -> None:
@@ -112,7 +112,7 @@ def test_the_first_profile_value_of_a_user_counts_on_one_line(connection: duckdb
     query = Query(f'SELECT * FROM (VALUES {values}) AS t("user", p0)')
     assert sort_and_pair.insert_profiles(connection, 1, query) == 3
     stage(connection, ("a", EARLY, None, "x", 0, 1, None))
-    sort_and_pair.finish(connection, 1, keep_duplicates=False)
+    sort_and_pair.finish(connection, keep_duplicates=False)
     assert connection.execute("FROM users").fetchall() == [("a", 1, 0, 0, "two words")]
 
 

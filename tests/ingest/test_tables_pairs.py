@@ -24,14 +24,14 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 def finish(
     connection: duckdb.DuckDBPyConnection, rows: Sequence[Row], *, keep_duplicates: bool = False
 ) -> tuple[sort_and_pair.RowCounts, list[Kept]]:
-    sort_and_pair.prepare(connection, 0)
+    sort_and_pair.prepare(connection)
     connection.execute("INSERT INTO first_lines VALUES (0, 1)")
     if rows:
         connection.executemany(
             "INSERT INTO staged (user_id, start, action, item, place, file, mark, reason) VALUES (?, ?, '', ?, '', 0, ?, ?)",
             [[user, START + timedelta(minutes=at), item, mark, why] for user, at, item, mark, why in rows],
         )
-    counts = sort_and_pair.finish(connection, 0, keep_duplicates=keep_duplicates)
+    counts = sort_and_pair.finish(connection, keep_duplicates=keep_duplicates)
     kept = connection.execute(
         "SELECT user_id, start, item, duration FROM behaviors WHERE reason IS NULL"
     ).fetchall()
@@ -109,13 +109,13 @@ def test_the_partner_of_a_rejected_row_stays_without_a_duration(
 
 
 def test_offsets_from_utc_count(connection: duckdb.DuckDBPyConnection) -> None:
-    sort_and_pair.prepare(connection, 0)
+    sort_and_pair.prepare(connection)
     connection.execute("INSERT INTO first_lines VALUES (0, 1)")
     connection.executemany(
         "INSERT INTO staged (user_id, start, shift, action, item, place, file, mark) VALUES ('u', ?, ?, '', 'a', '', 0, ?)",
         [["2026-03-29 01:30:00", 3600, BEGIN], ["2026-03-29 03:30:00", 7200, END]],
     )
-    sort_and_pair.finish(connection, 0, keep_duplicates=False)
+    sort_and_pair.finish(connection, keep_duplicates=False)
     assert connection.execute("SELECT duration FROM behaviors").fetchall() == [(3600,)]
 
 

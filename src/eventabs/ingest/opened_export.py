@@ -208,11 +208,9 @@ class Export(sort_and_pair.RowCounts):
             yield from fetched(cursor.execute(query, list(values)))
 
     def _users(self) -> Iterator[GroupUser]:
-        names = self._profile_names
-        columns = "".join(f", p{position}" for position in range(len(names)))
-        query = f"SELECT user_id, readable, first_row, last_row{columns} FROM users"
-        for user_id, readable, first_row, last_row, *values in self._rows(query):
-            profile = tuple(pair for pair in zip(names, values, strict=True) if pair[1] is not None)
+        for user_id, readable, first_row, last_row, *values in self._rows("FROM users"):
+            pairs = zip(self._profile_names, values, strict=True)
+            profile = tuple(pair for pair in pairs if pair[1] is not None)
             yield GroupUser(user_id, readable, first_row, last_row, profile)
 
     def rejects(self) -> Iterator[RejectedRow]:
@@ -261,7 +259,7 @@ def open_export(
         of_people = InputSettings(encoding=settings.encoding, columns=settings.columns)
         profile = opened(*copies.profiles, settings=of_people) if copies.profiles else None
         profile_user, shown = roles.profile_columns(profile, profile_columns) if profile else ("", [])
-        sort_and_pair.prepare(connection, len(shown))
+        sort_and_pair.prepare(connection)
         sources = tuple(opened(path, settings=settings) for path in copies.paths)
         behaviors = _readings(sources, schemas, copies)
         technical = {column for each in behaviors for column in each.schema.technical}
@@ -274,7 +272,7 @@ def open_export(
             insert = partial(sort_and_pair.insert_profiles, connection, len(shown))
             sort_and_pair.load(profile, wanted, insert)
         with errors_named("the export"):
-            counts = sort_and_pair.finish(connection, len(shown), keep_duplicates=settings.keep_duplicates)
+            counts = sort_and_pair.finish(connection, keep_duplicates=settings.keep_duplicates)
             warnings = [warning for each in behaviors for warning in each.choice.warnings]
             warnings += roles.profile_warnings(profile, profile_columns) if profile else ()
             read = [source.file for source in (*sources, profile) if source]

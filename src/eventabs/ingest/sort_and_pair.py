@@ -57,15 +57,14 @@ class RowCounts:
     rows_without_user: int = 0  # of all shards; not counted without shards
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, profile_width: int = 0) -> None:
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the empty tables and the functions that fill them."""
     connection.begin()  # one commit for each function would take most of the time
     define_macros(connection)
-    profile = "".join(f", p{position} VARCHAR" for position in range(profile_width))
     connection.execute(f"""
         CREATE TABLE first_lines (file INTEGER, first_line BIGINT);
         CREATE TABLE left_out (other_rows BIGINT, rows_without_user BIGINT);
-        CREATE TABLE profiles (user_id VARCHAR{profile});
+        CREATE TABLE profiles (user_id VARCHAR);
         CREATE TABLE staged (user_id {_PLAIN_TEXT}, start TIMESTAMP, shift INTEGER, action VARCHAR, item VARCHAR,
             place VARCHAR, duration INTEGER, file INTEGER, line BIGINT, text {_PLAIN_TEXT}, reason VARCHAR, mark TINYINT,
             digest UBIGINT)""")
@@ -151,12 +150,12 @@ def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | No
 
 def insert_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query) -> int:
     """Keep the readable rows of the profiles' file in order: user and `width` columns p0, p1, ..."""
-    values = "".join(f", trimmed(regexp_replace(p{n}, '\\s+', ' ', 'g'))" for n in range(width))
-    select = f'SELECT trimmed("user"){values} FROM ({rows.sql})'
-    return number(connection, f"INSERT INTO profiles {select}")
+    values = "".join(f", trimmed(regexp_replace(p{n}, '\\s+', ' ', 'g')) AS p{n}" for n in range(width))
+    select = f'SELECT trimmed("user") AS user_id{values} FROM ({rows.sql})'
+    return number(connection, f"CREATE OR REPLACE TABLE profiles AS {select}")
 
 
-def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_duplicates: bool) -> RowCounts:
+def finish(connection: duckdb.DuckDBPyConnection, *, keep_duplicates: bool) -> RowCounts:
     """Join begins and ends, sort, mark duplicates, and list the users. Raises InputError for mixed zones."""
     none = f"SELECT coalesce(action, ''), count(*) AS rows FROM staged WHERE reason = '{NON_BEHAVIOR}' GROUP BY 1 ORDER BY rows DESC, 1"
     non_behaviors = dict(connection.execute(none).fetchall())
@@ -165,16 +164,14 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
     if not keep_duplicates:
         _mark_duplicates(connection)
     # the table of users, each with the range of its behaviors' rows; one with several profiles has the first value of each column
-    profile = "".join(f", p.p{n}" for n in range(profile_width))
-    first = "".join(f", arg_min(p{n}, rowid) AS p{n}" for n in range(profile_width))
-    connection.execute(f"""
-        CREATE TABLE users AS SELECT CAST(b.user_id AS VARCHAR) AS user_id, b.readable, b.first_row, b.last_row{profile}
+    connection.execute("""
+        CREATE TABLE users AS SELECT CAST(b.user_id AS VARCHAR) AS user_id, b.* EXCLUDE (user_id), p.* EXCLUDE (user_id)
         FROM (SELECT user_id, count(*) FILTER (reason IS NULL) AS readable,
                 min(rowid) AS first_row, max(rowid) AS last_row
             FROM behaviors WHERE user_id IS NOT NULL GROUP BY user_id) b
-        LEFT JOIN (SELECT user_id{first} FROM profiles GROUP BY user_id) p ON p.user_id = b.user_id
+        LEFT JOIN (SELECT arg_min(COLUMNS(*), rowid) AS "\\0" FROM profiles GROUP BY profiles.user_id) p
+            ON p.user_id = b.user_id
         ORDER BY b.user_id""")
-    users = number(connection, "SELECT count(*) FROM users")
     by_reason = "SELECT reason, count(*) AS rows FROM behaviors GROUP BY 1 ORDER BY rows DESC, 1"
     rejects = dict(connection.execute(by_reason).fetchall())
     behaviors, duplicates = rejects.pop(None, 0), rejects.pop(DUPLICATE, 0)
@@ -191,12 +188,11 @@ def finish(connection: duckdb.DuckDBPyConnection, profile_width: int, *, keep_du
         error.proposal = input_table({"timezone": zone}, {})
         raise error
     connection.execute("DROP TABLE IF EXISTS shard_rows")
-    left_out = "SELECT coalesce(sum(other_rows), 0), coalesce(sum(rows_without_user), 0) FROM left_out"
-    ((others, without_user),) = connection.execute(left_out).fetchall()
+    ((users, *left_out),) = connection.execute("""
+        SELECT (SELECT count(*) FROM users), coalesce(sum(other_rows), 0), coalesce(sum(rows_without_user), 0)
+        FROM left_out""").fetchall()
     pairs = (paired_ends, unpaired, shortened, non_behaviors)
-    return RowCounts(
-        users, behaviors, rejects, duplicates, with_offset > 0, *pairs, int(others), int(without_user)
-    )
+    return RowCounts(users, behaviors, rejects, duplicates, with_offset > 0, *pairs, *left_out)
 
 
 def _pair(connection: duckdb.DuckDBPyConnection, *, keep_duplicates: bool) -> tuple[int, int]:
