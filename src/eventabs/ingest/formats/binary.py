@@ -154,31 +154,26 @@ def chosen_table(
     told = {name: _roles(file, columns) for name, columns in tables.items()}
     timed = [name for name, roles in told.items() if "time" in roles]
     of_users = [] if file.settings.user else [name for name in timed if "user" in told[name]]
-    # without any user the file is one person's, and the widest table has the rows that others count
+    # the ids of a list of people stand for them in other tables
+    ids = {each for name in of_users for each in tables[name] if words_of(each)[1:][-1:] == ("id",)}
     ranks: dict[str, tuple[int, ...]] = {}
     for name in timed:
+        best = {role: max(tables[name], key=partial(_fit, file, role)) for role in _WHO_AND_WHEN}
+        others = filter(ids.__contains__, [*tables[name]][1:])
+        user = best["user"] if name in of_users else next(others, "")
+        fields = f"{_identifier(user)}, {_identifier(best['time'])}" if user else "1, 1"
+        found: list[tuple[Any, ...]] | None = None
         with suppress(sqlite3.Error, duckdb.Error):  # a broken view
-            some = len(connection.execute(f"SELECT 1 FROM {sources[name]} LIMIT {_LEAST}").fetchall())
-            ranks[name] = (some == _LEAST, len(told[name]), len(tables[name]))
-    if of_users:
-        # the ids of a list of people stand for them in other tables
-        ids = {each for name in of_users for each in tables[name] if words_of(each)[1:][-1:] == ("id",)}
-        ranks = {}
-        for name in timed:
-            best = {role: max(tables[name], key=partial(_fit, file, role)) for role in _WHO_AND_WHEN}
-            others = filter(ids.__contains__, [*tables[name]][1:])
-            user = best["user"] if name in of_users else next(others, "")
-            found: list[tuple[Any, ...]] = []
-            with suppress(sqlite3.Error, duckdb.Error):  # a broken view
-                fields = f"{_identifier(user)}, {_identifier(best['time'])}"
-                query = f"SELECT {fields} FROM {sources[name]} LIMIT 10000"
-                found = connection.execute(query).fetchall() if user else []
-            held = [(who, str(when)) for who, when in found if who is not None and when is not None]
-            rows = len(held) if len(held) >= _LEAST else 0
-            comes_back = 1 < len({who for who, _when in held}) <= rows / 2
-            has_hours = rows and sum(bool(_WITH_HOUR.search(when)) for _who, when in held) > rows / 2
-            if name in of_users or comes_back:
-                ranks[name] = (comes_back, name in of_users, has_hours, len(told[name] - {"user"}), rows)
+            found = connection.execute(f"SELECT {fields} FROM {sources[name]} LIMIT 10000").fetchall()
+        held = [(who, str(when)) for who, when in found or () if who is not None and when is not None]
+        rows = len(held) if len(held) >= _LEAST else 0
+        comes_back = 1 < len({who for who, _when in held}) <= rows / 2
+        has_hours = rows and sum(bool(_WITH_HOUR.search(when)) for _who, when in held) > rows / 2
+        if name in of_users or comes_back:
+            ranks[name] = (comes_back, name in of_users, has_hours, len(told[name] - {"user"}), rows)
+        elif not of_users and found is not None:
+            # the file is one person's, and the widest table has the rows that others count
+            ranks[name] = (rows > 0, len(told[name]), len(tables[name]))
     first = [name for name, rank in ranks.items() if rank == max(ranks.values())]
     if len(first) == 1:
         return first[0], {name: tables[name] for name in ranks if name != first[0]}
