@@ -12,7 +12,7 @@ import stat
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -25,7 +25,6 @@ from eventabs.errors_and_exit_codes import NO_ROOM, ConfigError, DiskFullError, 
 from eventabs.ingest.column_names import DATABASES
 from eventabs.interface_language import gettext as _
 from eventabs.object_stores import is_address
-from eventabs.shared_records import Event, Journey
 from eventabs.stop_request import Stop
 
 try:
@@ -36,7 +35,7 @@ except ImportError:  # a Python that was built without it
 _RECIPES: Final = {scheme: recipe for schemes, recipe in DATABASES.items() for scheme in schemes.split()}
 _DATABASE: Final = re.compile(r"(?:jdbc:)?([a-z][a-z0-9+]*):", re.IGNORECASE)
 
-_PICTURES: Final = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
+_PICTURES: Final = (b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
 _ZIP: Final = (b"PK\3\4", b"PK\5\6")  # the last one of an empty file
 _OLE: Final = b"\xd0\xcf\x11\xe0"
 _DOCUMENTS: Final = (".doc", ".docx", ".odt", ".rtf", ".pages", ".ppt", ".pptx", ".odp", ".key")
@@ -44,16 +43,13 @@ _XML: Final = re.compile(rb"\s*<(?:\?xml|log\b)")
 _TAG: Final = re.compile(rb"\s*<[a-zA-Z!?]")
 _DUMP: Final = re.compile(rb"^\s*(?:insert into|create table|copy) ", re.IGNORECASE | re.MULTILINE)
 _WEB_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)
-_MADE: Final = {*Event._fields} - {"outside"}, {*Journey._fields}  # always there
 
 
 def refuse_document(path: str, start: bytes) -> None:
     """Raise InputError if a file is a PDF, a picture, a web page, XML or a text document, by its first bytes or name."""
     ending = Path(path).suffix.lower()
-    if start.startswith(b"%PDF"):
-        message = _("{path} is a PDF; ask its source for the rows as CSV, JSON lines or Parquet")
-    elif start.startswith(_PICTURES) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
-        message = _("{path} is a picture; ask its source for the rows as CSV, JSON lines or Parquet")
+    if start.startswith(_PICTURES) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
+        message = _("{path} is a picture or a PDF; ask its source for the rows as CSV, JSON lines or Parquet")
     elif start.startswith(b"{\\rtf") or (start.startswith((*_ZIP, _OLE)) and ending in _DOCUMENTS):
         message = _("{path} is a text document; copy its table to a spreadsheet and save that as CSV")
     elif _WEB_PAGE.match(start.removeprefix(codecs.BOM_UTF8)):
@@ -73,16 +69,6 @@ def refuse_document(path: str, start: bytes) -> None:
         return
     recipe = _RECIPES["postgresql" if b"PostgreSQL" in start else "mysql"]
     raise InputError(message.format(path=path, recipe=recipe))
-
-
-def refuse_events(path: str, columns: Collection[str]) -> None:
-    """Raise InputError if a file has the columns of events or journeys, as runs and exports write them."""
-    if any(set(columns) >= made for made in _MADE):
-        message = _(
-            "{path} holds events that eventabs has made, not behaviors; name the export that they were made from,"
-            " or look at them with eventabs show"
-        )
-        raise InputError(message.format(path=path))
 
 
 # raised for what cannot be unpacked, a RuntimeError where it has a password; so is an OSError without a number
@@ -149,11 +135,12 @@ def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...
         if path.encode(errors="replace").decode() != path:  # bytes that are no UTF-8
             message = _("the file name {path} is not valid text; rename the file")
             raise InputError(message.format(path=ascii(path)))
-        file, member = archive_and_member(path)
         try:
+            file, member = archive_and_member(path)
             status = Path(file).stat()
-        except FileNotFoundError:  # a link in a folder
-            raise _missing(path) from None
+        except (OSError, ValueError):  # also a link in a folder, a name that is too long or has a NUL
+            message = _("{path} does not exist; check the name and the current folder")
+            raise InputError(message.format(path=path[:_SHOWN])) from None
         if stat.S_ISFIFO(status.st_mode):
             message = _(
                 "{path} is a pipe, which can be read only once; give its rows as standard input: cat ... | eventabs run -"
@@ -282,12 +269,7 @@ def _matches(path: str) -> list[str]:
     if glob.has_magic(path):
         message = _("no file matches {path}; check the pattern and the current folder")
         raise InputError(message.format(path=path[:_SHOWN]))
-    raise _missing(path)
-
-
-def _missing(path: str) -> InputError:
-    message = _("{path} does not exist; check the name and the current folder")
-    return InputError(message.format(path=path[:_SHOWN]))
+    return [path]
 
 
 def _in_folder(path: str) -> list[str]:

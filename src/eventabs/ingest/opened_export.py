@@ -20,7 +20,7 @@ from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files, roles_of_columns as roles, sort_and_pair
 from eventabs.ingest.columns_by_their_values import ALIKE, SURE, Profile, profiles
 from eventabs.ingest.columns_rows_and_warnings_shown import Description, broken_texts, describe
-from eventabs.ingest.files_archives_encodings import FileStamp, refuse_events
+from eventabs.ingest.files_archives_encodings import FileStamp
 from eventabs.ingest.formats import open_file
 from eventabs.ingest.formats.base import Format
 from eventabs.ingest.input_settings import InputSettings
@@ -33,19 +33,29 @@ from eventabs.shared_records import (
     ActivityName,
     Behavior,
     Copying,
+    Event,
     GroupUser,
+    Journey,
     RejectedRow,
     Shard,
     UserLog,
 )
 from eventabs.stop_request import Stop
 
+# the columns of what runs and exports write, which are always there
+_MADE: Final = {*Event._fields} - {"outside"}, {*Journey._fields}
+
 
 def _readings(sources: Sequence[Format], schemas: SchemaChoice, copies: Copies) -> list[Reading]:
     """Return how each file is read, and define the words of all. Raises InputError and ConfigError."""
     settings = sources[0].file.settings
     for source in sources:
-        refuse_events(source.file.path, source.columns)
+        if any(set(source.columns) >= made for made in _MADE):
+            message = _(
+                "{path} holds events that eventabs has made, not behaviors; name the export that they were made from,"
+                " or look at them with eventabs show"
+            )
+            raise InputError(message.format(path=source.file.path))
         roles.refuse_unnamed(source)
         roles.refuse_absent_columns(source)
     of_tools = {source: schemas.of_file(source, copies) for source in sources}
