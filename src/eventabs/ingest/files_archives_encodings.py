@@ -25,6 +25,7 @@ from eventabs.errors_and_exit_codes import NO_ROOM, ConfigError, DiskFullError, 
 from eventabs.ingest.column_names import DATABASES
 from eventabs.interface_language import gettext as _
 from eventabs.object_stores import is_address
+from eventabs.shared_records import Event, Journey
 from eventabs.stop_request import Stop
 
 try:
@@ -43,6 +44,7 @@ _XML: Final = re.compile(rb"\s*<(?:\?xml|log\b)")
 _TAG: Final = re.compile(rb"\s*<[a-zA-Z!?]")
 _DUMP: Final = re.compile(rb"^\s*(?:insert into|create table|copy) ", re.IGNORECASE | re.MULTILINE)
 _WEB_PAGE: Final = re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)
+MADE_COLUMNS: Final = {*Event._fields} - {"outside"}, {*Journey._fields}  # by runs and exports, always there
 
 
 def refuse_document(path: str, start: bytes) -> None:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from obstore import GetOptions
 
 
+OnCopy = Callable[[Copying], object]  # hears how far the copies are
+
+
 def find_objects(paths: Sequence[str], excluded: Sequence[str] = ()) -> list[StoredObject]:
     """Return the objects that addresses in `paths` name, but those `excluded`, which folders and globs leave out. Raises InputError."""
     named = ((path, each) for path in paths if stores.is_address(path) for each in _named(path))
@@ -107,7 +110,7 @@ class Copies:
 
 @contextmanager
 def copied(
-    paths: Sequence[str], profiles: str, folder: Path, stop: Stop, on_copy: Callable[[Copying], object]
+    paths: Sequence[str], profiles: str, folder: Path, stop: Stop, on_copy: OnCopy
 ) -> Iterator[Copies]:
     """Find what names mean. Objects are copied into `folder`, compressed as they are, and the copies removed afterwards. Errors raised meanwhile name addresses."""
     here_about_users = files.expand([profiles] if profiles else [])
@@ -144,7 +147,7 @@ def copied(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _transfer(objects: Mapping[str, StoredObject], stop: Stop, on_copy: Callable[[Copying], object]) -> None:
+def _transfer(objects: Mapping[str, StoredObject], stop: Stop, on_copy: OnCopy) -> None:
     """Copy objects into files, a few in parallel. Raises InputError, StorageError and StopRequested."""
     from multiprocessing.pool import ThreadPool  # noqa: PLC0415  it takes a while, and most exports are files here
 

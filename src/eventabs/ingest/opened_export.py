@@ -25,32 +25,18 @@ from eventabs.ingest.formats import open_file
 from eventabs.ingest.formats.base import Format
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import check_zone, define_words, errors_named, fetched, scratch_database, sql
-from eventabs.ingest.object_and_table_copies import Copies, copied
+from eventabs.ingest.object_and_table_copies import Copies, OnCopy, copied
 from eventabs.ingest.roles_and_known_schemas import Reading, SchemaChoice
 from eventabs.interface_language import gettext as _
-from eventabs.shared_records import (
-    THING,
-    ActivityName,
-    Behavior,
-    Copying,
-    Event,
-    GroupUser,
-    Journey,
-    RejectedRow,
-    Shard,
-    UserLog,
-)
+from eventabs.shared_records import THING, ActivityName, Behavior, GroupUser, RejectedRow, Shard, UserLog
 from eventabs.stop_request import Stop
-
-# the columns of what runs and exports write, which are always there
-_MADE: Final = {*Event._fields} - {"outside"}, {*Journey._fields}
 
 
 def _readings(sources: Sequence[Format], schemas: SchemaChoice, copies: Copies) -> list[Reading]:
     """Return how each file is read, and define the words of all. Raises InputError and ConfigError."""
     settings = sources[0].file.settings
     for source in sources:
-        if any(set(source.columns) >= made for made in _MADE):
+        if any(set(source.columns) >= made for made in files.MADE_COLUMNS):
             message = _(
                 "{path} holds events that eventabs has made, not behaviors; name the export that they were made from,"
                 " or look at them with eventabs show"
@@ -243,7 +229,7 @@ def open_export(
     *,
     work_dir: Path,
     stop: Stop = Stop(),
-    on_copy: Callable[[Copying], object] = lambda _copying: None,
+    on_copy: OnCopy = lambda _copying: None,
 ) -> Iterator[Export]:
     """Read the files, globs and addresses `paths` to their end by `settings`, and their profiles if these are named.
 
