@@ -75,13 +75,11 @@ def _lines(file: Reading, rows: int, roles: Collection[str], words: str) -> Iter
     ((action, item),) = connection.execute(f"""
         SELECT coalesce(CAST(mode(action) AS VARCHAR), ''), coalesce(CAST(mode(nullif(item, '')) AS VARCHAR), '')
         FROM behaviors WHERE rowid < {_HEAD} AND reason IS NULL""").fetchall()
-    ((with_action, with_item, without_item, bare_verbs),) = connection.execute(
-        f"""
-        SELECT count(*) FILTER (action = ?), count(*) FILTER (item = ?), count(*) FILTER (item = ''),
+    counts = f"""SELECT count(*) FILTER (action = ?), count(*) FILTER (item = ?), count(*) FILTER (item = ''),
             count(*) FILTER (item = '' AND action IN ({verbs}))
-        FROM behaviors WHERE reason IS NULL""",
-        [action, item],
-    ).fetchall()
+        FROM behaviors WHERE reason IS NULL"""
+    found = connection.execute(counts, [action, item]).fetchall()
+    ((with_action, with_item, without_item, bare_verbs),) = found
     if "action" in roles and with_action > _NEARLY_ALL * rows:
         message = _(
             '{share} of the rows have the action "{action}"; if another column says what was done, name it: {setting}'
@@ -355,12 +353,8 @@ def _short_on_days(file: Reading) -> Iterator[InputWarning]:
 def _left_out_rows(files: Sequence[Reading], rows: RowCounts) -> Iterator[InputWarning]:
     """Say what is read as no behavior, with the setting that reads it, where many begins and ends have no partner, and that the rows of a tool are one person's."""
     # many duplicates whose times are minutes or days, in which the same may be done twice
-    ((timed, finer),) = (
-        files[0]
-        .source.file.connection.execute("""
-        SELECT count(start), count(*) FILTER (start <> date_trunc('minute', start)) FROM behaviors""")
-        .fetchall()
-    )
+    times = "SELECT count(start), count(*) FILTER (start <> date_trunc('minute', start)) FROM behaviors"
+    ((timed, finer),) = files[0].source.file.connection.execute(times).fetchall()
     if timed >= _LEAST and rows.duplicates > _FEW_ROWS * timed and not finer:
         message = _(
             "{count:,} rows are left out, since they equal another; no time has seconds, so that they may be acts of their own;"

@@ -172,15 +172,12 @@ def normal_form(raw: str, zone: str, dayfirst: bool | None, unit: StatedUnit, ro
     """
     trimmed = (role for role in ROLES if role == "user" or (role in roles and role != "time"))
     moment = f"moment_of(wall, shift, {quoted(zone)})"
-    zoned = (
-        f"SELECT * REPLACE (timezone({quoted(zone)}, {moment}) AS wall, shift_in({quoted(zone)}, {moment}) AS shift)"
-        " FROM summed"
-    )
+    in_zone = f"timezone({quoted(zone)}, {moment}) AS wall, shift_in({quoted(zone)}, {moment}) AS shift"
     return sql(
         "normal_form.sql",
         roles,
         trimmed_roles=", ".join(f'trimmed("{role}") AS "{role}"' for role in trimmed),
-        zoned=zoned if zone else "FROM summed",
+        zoned=f"SELECT * REPLACE ({in_zone}) FROM summed" if zone else "FROM summed",
         dayfirst="NULL::BOOLEAN" if dayfirst is None else str(dayfirst),
         thing=THING,
         described=sql("described.sql"),

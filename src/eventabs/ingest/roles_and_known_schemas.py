@@ -175,12 +175,9 @@ class Reading:
         if self._kept and _EVENT in self.schema.non_behaviors:
             is_none = f"({is_none}) AND NOT coalesce({_is_named('word', self._kept)}, false)"
         problem = f"CASE WHEN problem IS NULL AND ({is_none}) THEN '{NON_BEHAVIOR}' ELSE problem END"
-        return replace(
-            query,
-            sql=f"""SELECT line, {problem if conditions else "problem"} AS problem, {roles}, digest FROM (
-                SELECT *, plain_word({_EVENT}) AS word FROM (
-                    SELECT *, {event} AS {_EVENT} FROM (SELECT * REPLACE ({trimmed}), {digest} AS digest FROM ({query.sql}))))""",
-        )
+        named = f"""SELECT *, plain_word({_EVENT}) AS word FROM (
+            SELECT *, {event} AS {_EVENT} FROM (SELECT * REPLACE ({trimmed}), {digest} AS digest FROM ({query.sql})))"""
+        return replace(query, sql=f"SELECT line, {problem} AS problem, {roles}, digest FROM ({named})")
 
     def _here(self, paths: Iterable[str]) -> tuple[str, ...]:
         """Return the paths that the file has, and words for all rows."""

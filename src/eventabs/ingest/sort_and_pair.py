@@ -237,10 +237,8 @@ def _sort(connection: duckdb.DuckDBPyConnection) -> None:
     most = min(100_000, rows // 8)
     few = [column for column, count in zip(columns, found, strict=True) if 0 < count <= most]
     for column in few:
-        connection.execute(
-            f"CREATE TYPE few_{column} AS ENUM"
-            f" (SELECT DISTINCT {column} FROM staged WHERE {column} IS NOT NULL ORDER BY {column})"
-        )
+        texts = f"SELECT DISTINCT {column} FROM staged WHERE {column} IS NOT NULL ORDER BY {column}"
+        connection.execute(f"CREATE TYPE few_{column} AS ENUM ({texts})")
     numbers = "".join(f", CAST({column} AS few_{column}) AS {column}" for column in few)
     connection.execute(f"""
         CREATE TABLE behaviors AS
