@@ -110,17 +110,14 @@ def _lines(file: Reading, rows: int, roles: Collection[str], words: str) -> Iter
 
 def _users(connection: duckdb.DuckDBPyConnection, rows: int) -> Iterator[InputWarning]:
     """Look for words for nobody that have more rows than users have or mark an empty cell, for as many users as rows, and for one who has nearly all."""
-    unknown = connection.execute(
-        """SELECT user_id, readable FROM users
+    unknown = """SELECT user_id, readable FROM users
         WHERE lower(user_id) IN (SELECT unnest(?)) AND readable >= 20
             -- times the mean, or what stands in a cell without a value
             AND (readable * (SELECT count(*) FROM users) >= 2 * ? OR lower(user_id) IN (SELECT unnest(?)))
             -- numbers from 0
             AND NOT (user_id = '0' AND readable <= 4 * (SELECT max(readable) FROM users WHERE user_id <> '0'))
-        ORDER BY readable DESC""",
-        [NOBODY, rows, [*EMPTY]],
-    ).fetchall()
-    for user, count in unknown:
+        ORDER BY readable DESC"""
+    for user, count in connection.execute(unknown, [NOBODY, rows, [*EMPTY]]).fetchall():
         message = _(
             'the user "{user}" has {count:,} rows ({share}), and looks like a word for nobody, whose rows become one'
             " log; leave these rows out, or name another column: {setting}"
@@ -391,11 +388,9 @@ def _read_rows(file: Reading, sample: Sequence[SampledRow]) -> tuple[ReadRow, ..
     """Return some rows of the first file, of different actions where there are several, with what they became."""
     texts = {row.line: row.text for row in sample}
     # the first row of each action, then the others
-    found = file.source.file.connection.execute(
-        """SELECT user_id, start, action, coalesce(item, text) AS item, place, duration, file, line, coalesce(text, '')
+    query = """SELECT user_id, start, action, coalesce(item, text) AS item, place, duration, file, line, coalesce(text, '')
         FROM behaviors WHERE file = 0 AND reason IS NULL AND line <= ?
-        ORDER BY row_number() OVER (PARTITION BY action ORDER BY line), line LIMIT 3""",
-        [max(texts, default=0)],
-    ).fetchall()
+        ORDER BY row_number() OVER (PARTITION BY action ORDER BY line), line LIMIT 3"""
+    found = file.source.file.connection.execute(query, [max(texts, default=0)]).fetchall()
     rows = (ReadRow(file.name, row[7], texts[row[7]], str(row[0]), Behavior(*row[1:])) for row in found)
     return tuple(sorted(rows, key=lambda row: row.line))

@@ -122,10 +122,8 @@ def sql(name: str, roles: Collection[str] = ROLES, **values: object) -> str:
 
     What only rows with other `roles` need, is left out: {if role}...{else}...{end}.
     """
-    text = _OPTIONAL.sub(
-        lambda part: part[2] if not {*part[1].split()}.isdisjoint(roles) else part[3] or "",
-        resources.files(__package__).joinpath(name).read_text("utf-8"),
-    )
+    text = resources.files(__package__).joinpath(name).read_text("utf-8")
+    text = _OPTIONAL.sub(lambda part: part[2] if {*part[1].split()} & {*roles} else part[3] or "", text)
     return filled(text, **values)
 
 

@@ -89,10 +89,9 @@ class Sqlite(Csv):
         try:
             with closing(sqlite3.connect(f"{address}?mode=ro", uri=True)) as connection:
                 connection.text_factory = lambda raw: _BREAKS.sub(" ", raw.decode(errors="replace"))
-                found = connection.execute(
-                    """SELECT name FROM sqlite_schema
+                named = """SELECT name FROM sqlite_schema
                     WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"""
-                ).fetchall()
+                found = connection.execute(named).fetchall()
                 query = "SELECT name FROM pragma_table_info(?)"
                 tables = {name: [each for (each,) in connection.execute(query, [name])] for (name,) in found}
                 sources = {name: _identifier(name) for name in tables}
@@ -119,13 +118,11 @@ class DuckDb(Parquet):
             # a view may read files that the user did not name
             connection.execute("SET allowed_directories = ?", [[str(copy.parent.absolute())]])
             connection.execute("SET enable_external_access = false")
-            found = connection.execute(
-                """SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns()
+            query = """SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns()
                 WHERE NOT internal AND database_name = current_database() ORDER BY table_oid, column_index"""
-            ).fetchall()
             tables: dict[str, dict[str, str]] = {}
             sources: dict[str, str] = {}
-            for schema, table, column, kind in found:
+            for schema, table, column, kind in connection.execute(query).fetchall():
                 name = table if schema == "main" else f"{schema}.{table}"
                 tables.setdefault(name, {})[column] = kind
                 sources[name] = f"{_identifier(schema)}.{_identifier(table)}"
