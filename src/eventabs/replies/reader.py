@@ -587,22 +587,17 @@ def _by_day(rows: Sequence[int], behaviors: Sequence[Behavior]) -> list[list[int
     days: list[list[int]] = []
     reached = 0
     for row in rows:
-        start, seconds = behaviors[row].start, behaviors[row].duration or 0
-        if days and _day(start) <= reached:
+        start, seconds = behaviors[row].start, max((behaviors[row].duration or 0) - 1, 0)
+        if days and behaviors[row].day <= reached:
             days[-1].append(row)
         else:
             days.append([row])
-        reached = max(reached, _day(start, max(seconds - 1, 0)))
+        seconds += 3600 * (start.hour - DAY_BEGINS) + 60 * start.minute + start.second
+        reached = max(reached, start.toordinal() + seconds // 86_400)
     return days
 
 
-def _day(start: datetime, seconds: int = 0) -> int:
-    """Return the number of the day, which begins at 05:00, some seconds after a moment of the wall clock."""
-    seconds += 3600 * (start.hour - DAY_BEGINS) + 60 * start.minute + start.second
-    return start.toordinal() + seconds // 86_400
-
-
-_day_of = lru_cache(1 << 14)(lambda hour: _day(datetime.fromisoformat(hour)))
+_day_of = lru_cache(1 << 14)(lambda hour: Behavior(datetime.fromisoformat(hour), "", "").day)
 
 
 def _lasting(behaviors: Sequence[Behavior]) -> tuple[int, int]:
