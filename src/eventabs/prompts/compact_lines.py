@@ -60,14 +60,9 @@ def clean(text: str) -> str:
     """Return `text` as one line, without control, bidi and other invisible characters; lone surrogates become U+FFFD."""
     if text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " ":
         return text
-    return " ".join("".join(map(_visible, " ".join(text.split()))).split())
-
-
-def _visible(character: str) -> str:
-    category = unicodedata.category(character)
-    if category == "Cs":
-        return "\ufffd"
-    return "" if category in {"Cc", "Cf"} and character != _JOINER else character
+    text = re.sub("[\ud800-\udfff]", "\ufffd", " ".join(text.split()))
+    visible = (sign for sign in text if sign == _JOINER or unicodedata.category(sign) not in {"Cc", "Cf"})
+    return " ".join("".join(visible).split())
 
 
 def without_marks(name: str, marks: Sequence[str]) -> str:
