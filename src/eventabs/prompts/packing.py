@@ -244,12 +244,9 @@ def plan(
         if (before - after) * tokens > added * before:
             batches = more
     packed = [[parts[index] for index in batch] for batch in batches]
-    removed = list[PlannedPart]()
-    if probe and packed:
-        within = limits.within(PROBE_SHARE)
-        while len(packed[0]) > 1 and not within.holds([planned.size for planned in packed[0]]):
-            removed.append(packed[0].pop())
-    for one in removed:
+    first, within = packed[0] if probe and packed else [], limits.within(PROBE_SHARE)
+    while len(first) > 1 and not within.holds([each.size for each in first]):
+        one = first.pop()
         roomy = (batch for batch in packed[:0:-1] if limits.holds([each.size for each in (*batch, one)]))
         if batch := next(roomy, []):
             batch.append(one)
