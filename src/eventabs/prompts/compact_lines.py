@@ -82,16 +82,13 @@ _ANYONE = re.compile(
 def id_pattern(user_id: str, joined: str) -> re.Pattern[str] | None:
     """Match the user's id as a whole word in any case; None if it identifies nobody, or the joined texts lack it, which is far cheaper to check."""
     name = clean(user_id)
-    if caseless(name) in caseless(joined) or "  " in joined or not joined.isprintable():
-        return _whole(name, re.IGNORECASE) if identifies(name) else None
-    return None
+    may_hold = caseless(name) in caseless(joined) or "  " in joined or not joined.isprintable()
+    return _whole(name, re.IGNORECASE) if may_hold and identifies(name) else None
 
 
 def identifies(name: str) -> bool:
     """Whether a clean user id identifies a user: single characters, numbers of fewer than five digits and words for anyone do not."""
-    if _ANYONE.fullmatch(name):
-        return False
-    return len(name) >= (_SHORTEST_NUMBER if name.isdecimal() else 2)
+    return len(name) >= (_SHORTEST_NUMBER if name.isdecimal() else 2) and not _ANYONE.fullmatch(name)
 
 
 @lru_cache
