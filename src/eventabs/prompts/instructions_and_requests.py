@@ -246,10 +246,8 @@ def _example_log(example: Example, before: int, level: Compaction) -> tuple[str,
 def _example_answer(example: Example, before: int, vocabulary: Vocabulary, detail: Detail) -> AnsweredUser:
     """Read the answer of an example, its rows numbered behind N before. Raises ValueError for a line that is none."""
 
-    def numbered(groups: str) -> str:
-        return re.sub(
-            r"\d+", lambda row: str(before + int(row[0][:12])), groups
-        )  # int refuses a text of thousands
+    def numbered(row: re.Match[str]) -> str:
+        return str(before + int(row[0][:12]))  # int refuses a text of thousands
 
     journeys: list[tuple[str, str, Steps]] = []
     events: list[tuple[str, str]] = []
@@ -259,7 +257,7 @@ def _example_answer(example: Example, before: int, vocabulary: Vocabulary, detai
             continue
         journey = _JOURNEY.fullmatch(line)
         found = [_STEP.fullmatch(step.strip()) for step in re.split("[;；]", journey[2] if journey else line)]
-        steps = [(each[1], numbered(each[2])) for each in found if each]
+        steps = [(each[1], re.sub(r"\d+", numbered, each[2])) for each in found if each]
         head = journey[1].strip() if journey else ""
         # the longest kind that is known, else the first word
         known = (each.name for each in vocabulary.journeys if head.startswith(f"{each.name} "))
@@ -519,10 +517,8 @@ class PromptBuilder:
 
     def legend_for(self, logs: Sequence[UserLog], limits: BatchLimits) -> dict[str, str]:
         """Return the legend that shortens batches of such users most."""
-        if not logs:
-            return {}
         batches, _bound = lower_bound(list(map(self.measure, logs)), limits)
-        return make_legend(self.compactor.texts(logs), 1 / batches, self.counter.count)
+        return make_legend(self.compactor.texts(logs), 1 / max(1, batches), self.counter.count)
 
     def measure(self, log: UserLog) -> PartSize:
         """Count the tokens of the log's block without row numbers exactly, and estimate those of its answer."""
