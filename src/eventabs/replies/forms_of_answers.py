@@ -144,7 +144,7 @@ class Labels:
         self._types = {read_as(kind.name): kind for kind in vocabulary.types}
         for alias, name in vocabulary.aliases:
             self._types.setdefault(read_as(alias), self._types.get(read_as(name), EventType(name)))
-        self._minor = {read_as(word) for word in (vocabulary.minor, *MINOR_WORDS) if word}
+        self._minor = {read_as(word) for word in (vocabulary.minor, *MINOR_WORDS)} - {"", *self._types}
         self._closed = None if vocabulary.open else {kind.name for kind in vocabulary.types}
         self._kinds = {read_as(kind.name): kind.name for kind in vocabulary.journeys}
         self._kinds_hold = not vocabulary.open_journeys
@@ -197,13 +197,10 @@ class Labels:
             name = name if self.lists(name) else name.strip(AROUND_NAMES)
         marked, odd = self.meant(signs)
         sure, category = "?" not in signs, category or marked
-        if known := self._types.get(read_as(name)):
-            category = known.category or category or self._default
-            return Label(known.name, category, sure, known=True, has_category=bool(known.category), odd=odd)
-        minor = read_as(name) in self._minor
-        return Label(
-            name[:LONGEST_TYPE].rstrip(), category or self._default, sure, known=minor, minor=minor, odd=odd
-        )
+        kind = self._types.get(read_as(name), EventType(name[:LONGEST_TYPE].rstrip()))
+        minor, has_category = read_as(name) in self._minor, bool(kind.category)
+        category = kind.category or category or self._default
+        return Label(kind.name, category, sure, self.lists(name), minor, has_category, odd)
 
     def journey(self, text: str) -> JourneyName:
         """Return the kind and name that stand before the steps of a journey."""
