@@ -139,16 +139,15 @@ class Reading:
     repeated_users: int = 0  # further blocks of users that had one
 
 
-class _Kind(NamedTuple):
-    """What the events of one label and mark in an answer have in common. `journey`: its kind and name, as written."""
+class _Placed(NamedTuple):
+    """An event in the making. `journey`: its kind and name, as written; `rows`: positions in the log that was asked about, in order."""
 
     label: Label
     journey: _Name | None
     source: EventSource
+    rows: list[int]
 
 
-# an event in the making; its rows are positions in the log that was asked about, in order
-_Placed = tuple[_Kind, list[int]]
 _Results = tuple[tuple[Event, ...], tuple[Journey, ...]]
 
 
@@ -254,13 +253,12 @@ class Reader:
         several = {name: own for name, own in of_journeys.items() if len(own) > (name not in known)}
         if self.detail == "journeys" or lone:  # which stay where they were, unless they are in a journey
             stays = set() if self.detail == "journeys" else is_open
-            kept = (
-                (kind, own if kind.journey and _folded(*kind.journey) in several else stays.intersection(own))
-                for kind, own in events
-            )
-            events = [(kind, sorted(own)) for kind, own in kept if own]
+            for event in events:
+                if not (event.journey and _folded(*event.journey) in several):
+                    event.rows[:] = sorted(stays.intersection(event.rows))
+            events = [event for event in events if event.rows]
         events = self._with_must(asked.log, events, is_open | (lone - free))
-        in_events = {row for _kind, own in events for row in own}
+        in_events = {row for event in events for row in event.rows}
         minor -= in_events
         left = tuple([rows[row] for row in sorted(is_open - in_events - minor)])
         if earlier is None and len(rows) <= asked.part.last - asked.part.first:
@@ -302,7 +300,7 @@ class Reader:
                 continue
             name = journey and _name_of(journey, user.asked.log.user_id)
             sure = label.sure and (journey is None or journey.sure)
-            plain = _Kind(label if sure else label._replace(sure=False), name, self.source)
+            label = label if sure else label._replace(sure=False)
             placed = of_journeys.setdefault(_folded(*name), []) if name else []
             for spans, mark in groups:
                 rows = []
@@ -323,9 +321,9 @@ class Reader:
                     minor.update(rows)
                     continue
                 placed += rows
-                kind = plain._replace(label=self._marked(plain.label, mark)) if mark else plain
+                marked = self._marked(label, mark) if mark else label
                 days = [rows] if len(rows) == 1 else _by_day(sorted(rows), behaviors)
-                events += [(kind, day) for day in days]
+                events += [_Placed(marked, name, self.source, day) for day in days]
         return events, of_journeys, minor, misfiled, repeated
 
     def _marked(self, label: Label, mark: str) -> Label:
@@ -338,15 +336,15 @@ class Reader:
         """Make an event of each behavior that is in none that its rule wants; it stays in its journey."""
         if not (required := self.must.required(log.behaviors)):
             return events
-        owners = {row: event for event in events for row in event[1]}
+        owners = {row: event for event in events for row in event.rows}
         added: list[_Placed] = []
         for row, rule in required.items():
-            kind, own = owners.get(row, (None, []))
-            if row in may_be and not (kind and rule.is_kept_by(kind.label.type, kind.label.category)):
-                if kind:
-                    own.remove(row)
-                added.append((_Kind(Label(*rule.added), kind and kind.journey, "must"), [row]))
-        return [event for event in events if event[1]] + added
+            owner = owners.get(row)
+            if row in may_be and not (owner and rule.is_kept_by(owner.label.type, owner.label.category)):
+                if owner:
+                    owner.rows.remove(row)
+                added.append(_Placed(Label(*rule.added), owner and owner.journey, "must", [row]))
+        return [event for event in events if event.rows] + added
 
     def _made(
         self, asked: AskedUser, events: list[_Placed], of_journeys: dict[_Name, list[int]], taken: set[str]
@@ -362,7 +360,7 @@ class Reader:
             taken.add(ids[folded])
         front, made = lasting_id(user_id, ""), []
         row_of, log_row_of = behaviors.__getitem__, rows.__getitem__
-        for (label, named, source), own in events:
+        for label, named, source, own in events:
             journey = named if named and _folded(*named) in of_journeys else None
             theirs = tuple(map(row_of, own))
             seconds, covered = _lasting(theirs)
