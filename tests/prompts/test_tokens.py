@@ -82,7 +82,7 @@ def test_loading_needs_no_network_and_writes_neither_the_environment_nor_a_cache
     monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("network"))
     monkeypatch.setattr(os, "putenv", lambda *_: pytest.fail("environment"))
     monkeypatch.setattr(os, "unsetenv", lambda *_: pytest.fail("environment"))
-    tokens._encoding.cache_clear()
+    tokens._load_encoding.cache_clear()
     TokenCounter(name)
     monkeypatch.undo()
     assert list(tmp_path.iterdir()) == []
@@ -91,7 +91,7 @@ def test_loading_needs_no_network_and_writes_neither_the_environment_nor_a_cache
 def test_data_is_used_only_where_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     other = hashlib.sha256(b"other data").hexdigest(), tokens._ENCODINGS["o200k_base"][1]
     monkeypatch.setitem(tokens._ENCODINGS, "o200k_base", other)
-    tokens._encoding.cache_clear()
+    tokens._load_encoding.cache_clear()
     with pytest.raises(ConfigError, match=r"damaged.*pip install --force-reinstall eventabs"):
         TokenCounter("o200k_base")
 

@@ -85,11 +85,8 @@ class TokenCounter:
     """Counts tokens of an encoding, or of the tokenizer.json at the path `name`, all text as ordinary text. Raises ConfigError for an unknown name."""
 
     def __init__(self, name: str = "cl100k_base") -> None:
-        if name.endswith(".json"):
-            self.encode, self.adds_up = load_tokenizer(name)
-        else:
-            encoding = _encoding(name)
-            self.encode, self.adds_up = lambda text: len(encoding.encode_ordinary(text)), True
+        is_file = name.endswith(".json")
+        self.encode, self.adds_up = load_tokenizer(name) if is_file else (_load_encoding(name), True)
         self.seam = 0 if self.adds_up else 2  # tokens that a cut may cost, for a piece that is counted alone
         self._pieces = _Counts(self)
         self._numbers = [0]
@@ -147,7 +144,7 @@ class _Counts(dict[str, int]):
 
 
 @cache
-def _encoding(name: str) -> tiktoken.Encoding:
+def _load_encoding(name: str) -> Callable[[str], int]:
     if name not in _ENCODINGS:
         message = _(
             "there is no tokenizer {name}; set prompt.tokenizer to one of {known}, or to the path of a tokenizer.json"
@@ -162,4 +159,5 @@ def _encoding(name: str) -> tiktoken.Encoding:
         raise ConfigError(message.format(name=name))
     # a token and its rank a line, in the order of ranks from 0
     ranks = {token: rank for rank, token in enumerate(map(a2b_base64, data.split()[::2]))}
-    return tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+    encoding = tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+    return lambda text: len(encoding.encode_ordinary(text))
