@@ -208,11 +208,10 @@ class Labels:
         sure = not whole.rstrip(AROUND_NAMES).endswith("?")
         if found := self._kind.match(whole):
             kind, name = self._kinds[read_as(found["plain"] or found["kind"])], text[found.end() :]
-            folded = whole[found.end() :]
         else:  # a single word is both, so that journeys can be counted by their kinds
             kind, _space, name = text.strip().partition(" ")
             kind, name = one_line(kind.strip(AROUND_NAMES), LONGEST_TYPE), name or kind
-            folded = fold(name)
+        folded = fold(name)
         start = len(folded) - len(folded.lstrip(" \t*_`\"'>:/|-"))
         name = name[start : len(folded.rstrip(" \t*_`\"':?/|-"))]
         if len(name) > 1 and fold(name[0] + name[-1]) in ("()", "[]"):

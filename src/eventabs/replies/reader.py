@@ -163,9 +163,8 @@ class _User:
     @property
     def is_numbered_otherwise(self) -> tuple[bool, bool]:
         """Whether the rows under the user's header are counted from 1, and whether each is named by the number behind or before it."""
-        spans = [
-            span for entry, named in self.entries if named for spans, _mark in entry.groups for span in spans
-        ]
+        named = (entry for entry, is_named in self.entries if is_named)
+        spans = [span for entry in named for spans, _mark in entry.groups for span in spans]
         if not spans:
             return False, False
         rows, start, stop = len(self.numbers), self.numbers.start, self.numbers.stop
@@ -189,8 +188,7 @@ class Reader:
 
     def __post_init__(self) -> None:
         self._labels, self._goal = Labels(self.vocabulary), self.vocabulary.goal
-        links = replace(self.vocabulary, types=tuple(map(EventType, SAME.values())), aliases=())
-        self._same = Labels(links)
+        self._same = Labels(replace(self.vocabulary, types=tuple(map(EventType, SAME.values())), aliases=()))
 
     def read(self, reply: Reply, asked: Mapping[str, AskedUser]) -> Reading:
         """Read a reply about users, or about journeys of theirs, by alias in the order of the request. Never raises."""
@@ -221,10 +219,8 @@ class Reader:
                 outcome = Outcome(user.asked.part, "missing")
             elif alias in anew:
                 outcome = Outcome(user.asked.part, "renumbered")
-            elif links and (user.is_named or user.entries):
-                outcome = _linked(user, is_cut=alias == last and not stopped)
             elif user.is_named or user.entries:
-                outcome = self._outcome(user, is_last=alias == last, stopped=stopped)
+                outcome = (_linked if links else self._outcome)(user, is_last=alias == last, stopped=stopped)
             else:
                 outcome = Outcome(user.asked.part, without)
             if reply.finish_reason == "content_filter" and outcome.reason not in (None, "unplaced", "minor"):
@@ -385,9 +381,7 @@ class Reader:
                 label.odd or (source != "must" and is_outside(label.type, journey and journey[0])),
             )
             made.append((tuple.__new__(Event, fields), journey))  # twice as fast as Event(...)
-        minutes = {
-            name: _lasting([behaviors[row] for row in own])[1] // 60 for name, own in of_journeys.items()
-        }
+        minutes = {name: _lasting([*map(row_of, own)])[1] // 60 for name, own in of_journeys.items()}
         return _journeys(made, minutes, ids, self._goal)
 
     def _reason(self, outcome: Outcome, asked: AskedUser) -> FailureReason | None:
@@ -402,7 +396,7 @@ class Reader:
         return None
 
 
-def _linked(user: _User, *, is_cut: bool) -> Outcome:
+def _linked(user: _User, *, is_last: bool, stopped: bool) -> Outcome:
     """Return which of the journeys that were shown are one. A number stays where it was first."""
     asked, numbers = user.asked, user.numbers
     journeys = asked.earlier.journeys if asked.earlier else ()
@@ -419,6 +413,7 @@ def _linked(user: _User, *, is_cut: bool) -> Outcome:
             if len(own) > 1 and "?" not in mark and entry.label.sure:
                 taken.update(own)
                 same.append(tuple(journeys[place].id for place in own))
+    is_cut = is_last and not stopped
     reason: FailureReason | None = "cut" if is_cut else "renumbered" if misfiled and not same else None
     return Outcome(asked.part, reason, misfiled=misfiled, repeated=repeated, same=tuple(same))
 
