@@ -145,10 +145,7 @@ def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimit
     if counter.adds_up:
         by_log = users_counted_by_log(group, builder.strip)
         blocks = group.costs(  # what `Compactor.block` cuts blocks into, but for their headers
-            bodies=counts(
-                compactor.body(name.action, name.item, name.place)[0 if name.timed else 1]
-                for name in group.names
-            ),
+            bodies=counts(compactor.body(*name[:3])[0 if name.timed else 1] for name in group.names),
             lasting=counts(map(compactor.duration, group.durations)),
             clocks=counts(compactor.clocks),
             days=counts(compactor.day(*day) for day in group.days),
