@@ -3,7 +3,7 @@
     python benchmarks/public_exports.py DIR... [--json] [--only ID] [--hide] [--trivial] [--asked]
 
 DIR holds the files as ID.*; they are not in the repository. The truth is that of public_exports.toml and public_truth.py,
-or of DIR/truth.toml and DIR/truth.py, as benchmarks/public has for sixteen sets (same keys; rows(ID, PATH) gives user, time, action, item and seconds of each row of the
+or of DIR/truth.toml and DIR/truth.py, as benchmarks/public has for each set (same keys; rows(ID, PATH) gives user, time, action, item and seconds of each row of the
 files in RULES). Each is read untouched, and every user, time and duration is compared, row by row. What is not right is read again
 with the first proposal copied: that of a refusal, else the settings that warnings name. A line a file says which roles were
 wrong, a line a set counts the outcomes. With --hide the names of the right user columns say nothing, as in a language that no list has. With --asked
