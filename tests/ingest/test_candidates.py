@@ -428,3 +428,11 @@ def test_a_duration_of_something_else_gives_way_to_the_end(tmp_path: Path) -> No
     columns = described(tmp_path, text).description.columns
     assert columns["end"] == "TimeTo"
     assert "duration" not in columns
+
+
+def test_ends_at_a_time_of_day_before_their_start_are_of_the_next_day_and_said(tmp_path: Path) -> None:
+    text = rows("user", "date", "start_time", "end_time", "item", user=a_user, date="2026-01-15", start_time="22:00:00", end_time=lambda n: "23:00:00" if n % 4 else "06:00:00", item=str)  # fmt: skip
+    with opened(tmp_path, write(tmp_path, "shifts.csv", text)) as export:
+        (said,) = [each.message for each in export.description.warnings if each.code == "next_day_ends"]
+        assert said.startswith("10 of the first 40 rows")
+        assert {each.duration for log in export.user_logs() for each in log.behaviors} == {8 * 3600, 3600}

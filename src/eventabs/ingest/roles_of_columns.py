@@ -631,13 +631,21 @@ def _doubts(choice: Choice, named: Mapping[str, str]) -> Iterator[InputWarning]:
                 "the column {column} (role {role}) is filled in {held:,} {of}, {other} in {more:,}; to take that: {setting}"
             )
             yield _doubt("fuller_column", message, role, chosen, fuller[0])
-    if not (named["end"] or "end" in roles):
-        yield from _ends(choice, held.get("time"))
+    if not named["end"]:
+        yield from _ends(choice, held.get("time"), held.get("end"))
 
 
-def _ends(choice: Choice, begins: Profile | None) -> Iterator[InputWarning]:
-    """Say which ends are left out, as they come before the starts, and which times may be ends, as they come behind them."""
+def _ends(choice: Choice, begins: Profile | None, ends: Profile | None) -> Iterator[InputWarning]:
+    """Say which ends are of the next day or, where none is taken, come before the starts, and which times behind these may be ends."""
     roles, found = choice.roles, choice.profiles
+    if ends:
+        are_clocks = begins and begins.kind == ends.kind == "clock"
+        if are_clocks and (count := ends.early(begins)):
+            message = _(
+                "{count:,} {of} end at a time of day before that of their start, and last until the next day; for no durations: {setting}"
+            )
+            yield warning("next_day_ends", message, "end", NO_COLUMN, count=count, of=_of_first(ends))
+        return
     early = [each for each in found if each.named("end") >= SURE and each.comes_before(begins)]
     for each in early:
         message = _(
@@ -661,11 +669,15 @@ def warning(code: str, message: str, role: str = "", name: str = "...", /, **val
 
 def _doubt(code: str, message: str, role: str, chosen: Profile, other: Profile | None = None) -> InputWarning:
     rows = len(chosen.values)
-    of = ngettext("of the first {count:,} row", "of the first {count:,} rows", rows).format(count=rows)
     held, more = (round(_readable(each, role) * rows) if each else 0 for each in (chosen, other))
-    values = {"held": held, "more": more, "of": of, "role": role, "column": chosen.column}
+    values = {"held": held, "more": more, "of": _of_first(chosen), "role": role, "column": chosen.column}
     name = other.column if other else ""
     return warning(code, message, role, name, other=name, **values)
+
+
+def _of_first(profile: Profile) -> str:
+    rows = len(profile.values)
+    return ngettext("of the first {count:,} row", "of the first {count:,} rows", rows).format(count=rows)
 
 
 def _readable(profile: Profile, role: str) -> float:
