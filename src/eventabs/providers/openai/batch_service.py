@@ -5,7 +5,6 @@ idempotency key: whoever creates a job notes before what it creates, and after a
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from io import FileIO
@@ -210,11 +209,10 @@ class ReplyLines:
             return None
         response, error = document.get("response"), document.get("error")
         response = response if isinstance(response, dict) else {}
-        body, status = response if "choices" in response else response.get("body"), 0
+        body = response if "choices" in response else response.get("body")
         if isinstance(body, str):
             body = wire.parse_json(body.encode())
-        with suppress(TypeError, ValueError, OverflowError):
-            status = int(response.get("status_code", 0))
+        status = wire.count_in(response, "status_code")
         if isinstance(body, dict) and body.get("choices") and status < HTTPStatus.BAD_REQUEST:
             assembler = ReplyAssembler()
             assembler.add(body)
