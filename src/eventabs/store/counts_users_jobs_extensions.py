@@ -249,15 +249,12 @@ class Job(NamedTuple):
 
 def add_to_job(ledger: Ledger, job_id: int, call_id: int, body: dict[str, Any], state: JobState) -> int:
     """Make a call that was just opened part of a job, 0: of a new one in a state; return the job's number."""
-    if not job_id:
-        ((job_id,),) = ledger.rows("INSERT INTO jobs (state) VALUES (?) RETURNING id", state)
-    ledger.rows("INSERT INTO job_calls VALUES (?, ?, ?)", call_id, job_id, codec.pack_json(body))
-    ledger.rows(
-        "UPDATE jobs SET requests = requests + 1, input_tokens = input_tokens"
-        " + (SELECT input_tokens FROM calls WHERE calls.id = ?) WHERE id = ?",
-        call_id,
-        job_id,
+    counted = (
+        "INSERT INTO jobs (id, state, requests, input_tokens) SELECT ?, ?, 1, input_tokens FROM calls WHERE id = ?"
+        " ON CONFLICT DO UPDATE SET requests = requests + 1, input_tokens = input_tokens + excluded.input_tokens RETURNING id"
     )
+    ((job_id,),) = ledger.rows(counted, job_id or None, state, call_id)
+    ledger.rows("INSERT INTO job_calls VALUES (?, ?, ?)", call_id, job_id, codec.pack_json(body))
     return job_id
 
 
