@@ -79,7 +79,7 @@ def open_run(folder: Path) -> Ledger:
 
 def export_files(run: Path, form: ExportFormat, output: Path | None = None, **options: Any) -> list[Path]:  # noqa: ANN401  as they are
     """Export a run; return the files."""
-    return list(map(Path, export_events(run, form, "" if output is None else str(output), **options).places))
+    return list(map(Path, export_events(run, form, "" if output is None else str(output), **options)[0]))
 
 
 def export_file(run: Path, form: ExportFormat, output: Path | None = None, **options: Any) -> Path:  # noqa: ANN401  as they are

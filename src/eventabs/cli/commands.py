@@ -538,19 +538,20 @@ def export(
             raise UsageError(message.format(flag=name, format=of_format))
     if rows and chosen == "xes":
         raise UsageError(_("XES has no table for --rows; leave it out, or take another --format"))
-    written = store.export_events(
+    places, counts = store.export_events(
         checkpoint, chosen, output, rows=rows, cases=cases, bom=bom, timezone=timezone or "", replace=replace
     )
-    print_line(stdout_console(), *written.places)
-    if written.pending:
+    print_line(stdout_console(), *places)
+    if counts["pending"]:
         line = _("The run is not complete; users in the file: {done}, still pending: {pending}")
-        print_line(stderr_console(), line.format(done=written.users, pending=written.pending))
-    if written.standing:
+        done = counts["done"] + counts["standing"]
+        print_line(stderr_console(), line.format(done=done, pending=counts["pending"]))
+    if counts["standing"]:
         line = _(
             "Users in the file as before an extension that is not answered, without rows of theirs: {count}"
         )
-        print_line(stderr_console(), line.format(count=written.standing))
-    if cases == "journeys" and not written.journeys:
+        print_line(stderr_console(), line.format(count=counts["standing"]))
+    if cases == "journeys" and not counts["journeys"]:
         print_line(stderr_console(), _("The run has no journeys, so the log is empty; try --cases users"))
 
 

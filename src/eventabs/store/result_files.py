@@ -307,16 +307,6 @@ def _string(key: str, value: str) -> str:
     return f"<string key={quoteattr(key)} value={quoteattr(text)}/>\n"
 
 
-class Exported(NamedTuple):
-    """What was written."""
-
-    places: list[str]  # the files, as they may be shown, that of the events first
-    users: int
-    pending: int
-    standing: int  # users, as they were before an extension
-    journeys: int  # of an XES log
-
-
 def export_events(
     named: Path,
     form: ExportFormat,
@@ -327,8 +317,11 @@ def export_events(
     bom: bool = False,  # mark CSV as UTF-8
     timezone: str = "",  # of times without one in XES, if not the run's
     replace: bool = False,  # also where something is
-) -> Exported:
-    """Write the current events and journeys of all users, each file as a whole or not at all. Raises UsageError."""
+) -> tuple[list[str], dict[str, int]]:
+    """Write the current events and journeys of all users, each file as a whole or not at all. Raises UsageError.
+
+    Return the files, as they may be shown, and counts: users by state, those `standing` as before an extension, `journeys` of an XES log.
+    """
     directory = RunDirectory.find(named)
     tables = _TABLES if rows else _TABLES[:2]
     names = [table.name for table in (tables if form in ("csv", "parquet") else tables[:1])]  # of files
@@ -350,7 +343,8 @@ def export_events(
                         write = partial(write_csv, bom=bom) if form == "csv" else write_parquet
                         for table, file in zip(tables, files, strict=True):
                             write(table, ledger, file)
-                states, (*_held, standing) = queries.user_states(ledger), queries.count_standing(ledger)
+                *_held, standing = queries.count_standing(ledger)
+                counts = queries.user_states(ledger) | {"standing": standing, "journeys": journeys}
             for target, file in zip(targets, files, strict=True):
                 if isinstance(target, Destination):
                     target.write(file)
@@ -361,7 +355,7 @@ def export_events(
         message = _("{path} cannot be written ({error}); name another file with --output")
         where = parent / Path(str(targets[0])).name
         raise UsageError(message.format(path=where, error=error.strerror or error)) from error
-    return Exported(list(map(str, targets)), states["done"] + standing, states["pending"], standing, journeys)
+    return list(map(str, targets)), counts
 
 
 def _targets(
