@@ -137,13 +137,10 @@ class Rule(TomlTable):
     names: tuple[Word, ...] = ()
 
     @cached_property
-    def _texts(self) -> re.Pattern[str]:
+    def texts(self) -> re.Pattern[str]:
+        """What is found in lines in small letters of which one has one of the words, or is one of the names."""
         wanted = (_any_of(self.words), *(f"^{re.escape(name.lower())}$" for name in self.names))
         return re.compile("|".join(filter(None, wanted)), re.MULTILINE)
-
-    def matches(self, action: str, texts: str) -> bool:
-        """Whether one of the actions, and one of the words in, or names as, one of the lines of `texts`, which has small letters."""
-        return (not self.actions or action in self.actions) and self._texts.search(texts) is not None
 
 
 class RulesFile(TomlTable):
@@ -289,7 +286,8 @@ class Rules:
 
     def _classify(self, action: str, item: str, place: str) -> EventKind:
         action, texts = self.meaning(action), f"{item}\n{place}".lower()
-        return next(self.kinds[rule.type] for rule in self._file.rules if rule.matches(action, texts))
+        fitting = (rule for rule in self._file.rules if not rule.actions or action in rule.actions)
+        return next(self.kinds[rule.type] for rule in fitting if rule.texts.search(texts))
 
     def _clean(self, name: str) -> str:
         one_line = " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in name).split())
