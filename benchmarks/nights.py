@@ -365,11 +365,11 @@ def main() -> None:
 
 def _instructions(out: Path) -> int:
     """Return the tokens of a system message of a run."""
-    from eventabs.store import Ledger  # noqa: PLC0415  what only this looks into
+    from eventabs.store import Ledger, unpack_messages  # noqa: PLC0415  what only this looks into
 
     with Ledger.watch(out / "ledger.sqlite") as ledger:
-        ((text,),) = ledger.rows("SELECT text FROM instructions LIMIT 1")
-    return TokenCounter().count(text)
+        ((messages,),) = ledger.rows("SELECT messages FROM calls ORDER BY id DESC LIMIT 1")
+    return TokenCounter().count(unpack_messages(messages)[0]["content"])
 
 
 def _options() -> argparse.Namespace:

@@ -82,20 +82,14 @@ def bodies(out: Path) -> list[bytes]:
     """Return the bodies of the requests that a run has sent."""
     database = sqlite3.connect(f"file:{out / 'ledger.sqlite'}?mode=ro", uri=True)
     try:
-        names = [name for _id, name, *_rest in database.execute("PRAGMA table_info(calls)")]
-        # of commits before: each call had its instructions among its messages
-        source = "text, messages FROM calls JOIN instructions USING (instructions_id)"
-        source = source if "instructions_id" in names else "NULL, messages FROM calls"
-        rows = database.execute(f"SELECT {source}").fetchall()
+        rows = database.execute("SELECT messages FROM calls").fetchall()
     finally:
         database.close()
     rest = {"model": "simulated", "stream": True, "stream_options": {"include_usage": True}}
-    sent = []
-    for text, blob in rows:
-        system = [] if text is None else [{"role": "system", "content": text}]
-        messages = [*system, *json.loads(zlib.decompress(blob))]
-        sent.append(json.dumps({"messages": messages, **rest}, ensure_ascii=False).encode())
-    return sent
+    return [
+        json.dumps({"messages": json.loads(zlib.decompress(blob)), **rest}, ensure_ascii=False).encode()
+        for (blob,) in rows
+    ]
 
 
 async def ask_all(base_url: str, requests: list[bytes], in_flight: int) -> None:

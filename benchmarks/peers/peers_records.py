@@ -1,14 +1,15 @@
 """What the peers are given and what they leave behind."""
 
 import json
+import sqlite3  # noqa: TID251 - the ledger as any other program reads it
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from eventabs.config import Settings
-from eventabs.inspection import stored_calls
 from eventabs.replies import Reader
-from eventabs.shared_records import AskedUser, Message, Part, Reply, UserLog
+from eventabs.shared_records import AskedUser, Part, Reply, UserLog
 from eventabs.store import Ledger
 from reliability_records import ended
 
@@ -25,11 +26,16 @@ class Prompts:
     """The prompts of a run with one user in each, and the logs that they show."""
 
     def __init__(self, out: Path) -> None:
-        self._messages: dict[str, tuple[Message, ...]] = {}
+        database = sqlite3.connect(f"file:{out / 'ledger.sqlite'}?mode=ro", uri=True)
+        try:
+            rows = database.execute("SELECT messages, users FROM calls WHERE status = 'read'").fetchall()
+        finally:
+            database.close()
+        self._messages: dict[str, list[dict[str, str]]] = {}
+        for packed, users in rows:
+            ((user, _first, _last),) = json.loads(users).values()
+            self._messages[user] = json.loads(zlib.decompress(packed))
         with Ledger.watch(out / "ledger.sqlite") as ledger:
-            for call in stored_calls(ledger, "status = 'read'"):
-                ((user, _first, _last),) = call.asked.values()
-                self._messages[user] = call.messages
             self.users: dict[str, UserLog] = {user: ledger.log(user) for user in self._messages}
 
     def write(self, path: Path) -> None:

@@ -132,12 +132,12 @@ def stored_calls(ledger: Ledger, which: str = "true", *values: object) -> Iterat
     """Yield the calls of which a condition holds, in order."""
     others = ", ".join([each.name for each in fields(StoredCall)][6:])
     outcomes = "SELECT user_id, first, coalesce(reason, 'usable') FROM outcomes WHERE call_id = ?"
-    query = f"SELECT id, users, text, messages, reasoning, reply, {others} FROM sent_calls WHERE {which} ORDER BY id"
-    for call_id, users, told, sent, thoughts, answer, *facts in ledger.rows(query, *values):
+    query = f"SELECT id, users, messages, reasoning, reply, {others} FROM calls WHERE {which} ORDER BY id"
+    for call_id, users, sent, thoughts, answer, *facts in ledger.rows(query, *values):
         asked = store.unpack_parts(users)
         found = {(user, first): outcome for user, first, outcome in ledger.rows(outcomes, call_id)}
         brought = {alias: found[part[:2]] for alias, part in asked.items() if part[:2] in found}
-        texts = store.sent_messages(told, sent), store.unpack_text(thoughts), store.unpack_text(answer)
+        texts = store.unpack_messages(sent), store.unpack_text(thoughts), store.unpack_text(answer)
         yield StoredCall(call_id, asked, brought, *texts, *facts)
 
 

@@ -526,7 +526,7 @@ def test_the_walk_of_one_behavior_is_what_the_demo_does(demo: Demo) -> None:
     (alias,) = [alias for alias, part in users.items() if part.user_id == "u008"]
     assert f"is called {alias} there" in text
     assert f"takes the {len(users)} users" in text
-    prompt = unpack_json(demo.one("SELECT messages FROM calls WHERE id = ?", call))[0]["content"]
+    prompt = unpack_json(demo.one("SELECT messages FROM calls WHERE id = ?", call))[1]["content"]
     assert block_of(ARCHITECTURE, "line") in _user_block(prompt, alias)
     reply = unpack_text(demo.one("SELECT reply FROM calls WHERE id = ?", call))
     assert block_of(ARCHITECTURE, "answer") in _user_block(reply, alias)

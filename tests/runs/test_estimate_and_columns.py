@@ -9,7 +9,6 @@ import pytest
 
 from eventabs.config.settings import Settings, overlay
 from eventabs.errors_and_exit_codes import ConfigError, InputError, UsageError
-from eventabs.inspection import stored_calls
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.user_costs import long_pieces
 from eventabs.runs import estimate_and_columns
@@ -22,6 +21,7 @@ from eventabs.runs.estimate_and_columns import (
     first_request,
 )
 from eventabs.shared_records import Batch, Part, PartSize, PlannedPart
+from eventabs.store.ledger import unpack_json
 from input_files import opened
 from openai_server import OpenAIServer
 from runs_jobs import RULES, Place, finish
@@ -175,8 +175,8 @@ def test_the_first_request_is_shown_exactly_as_a_run_sends_it(
     request = first_request(Settings.model_validate(flags), [str(place.export)], print)
     with place.begin(flags) as job:
         finish(job)
-        (first,) = stored_calls(job.ledger, "id = 1")
-    assert (first.messages, first.input_tokens) == (request.messages, request.input_tokens)
+        (first,) = job.ledger.rows("SELECT messages, input_tokens FROM calls WHERE id = 1")
+    assert (unpack_json(first[0]), first[1]) == (list(request.messages), request.input_tokens)
 
 
 def test_the_first_batch_for_a_model_leaves_room_for_longer_answers(place: Place) -> None:

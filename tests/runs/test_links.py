@@ -14,13 +14,12 @@ from hypothesis import given, strategies as st
 import eventabs
 from batch_files import read_requests, reply_to, write_lines
 from batch_service import BatchServer
-from eventabs.inspection import stored_calls
 from eventabs.prompts import TokenCounter
 from eventabs.prompts.instructions_and_requests import CHAT_FRAMING_TOKENS
 from eventabs.replies import joined
 from eventabs.runs.start_resume_reparse import Invocation, reopen_run, reparse
 from eventabs.shared_records import Outcome, Part
-from eventabs.store.ledger import Ledger
+from eventabs.store.ledger import Ledger, unpack_messages
 from house import environment, lines
 from preloaded import run_preloaded
 from runs_kit import Watcher, event_of, journey_of
@@ -108,8 +107,8 @@ ONE_EACH = {"u0/j0": ("帐篷03-01", DAYS), "u0/j2": ("沙发03-01", DAYS)}
 def link_calls(out: Path) -> list[tuple[str, str]]:
     """Return the messages of the linking calls."""
     with Ledger.watch(out / "ledger.sqlite") as ledger:
-        sent = [call.messages for call in stored_calls(ledger)]
-    told = [tuple(message["content"] for message in messages) for messages in sent]
+        found = ledger.rows("SELECT messages FROM calls ORDER BY id")
+    told = [tuple(message["content"] for message in unpack_messages(packed)) for (packed,) in found]
     return [(system, user) for system, user in told if is_link(user)]
 
 
@@ -178,12 +177,10 @@ def test_journeys_too_many_for_a_call_are_asked_about_in_several_that_overlap(se
 def test_no_linking_call_breaks_the_budget_and_its_tokens_are_counted_exactly(server: BatchServer) -> None:
     run = eventabs.run(export(users=9), settings=settings(server), out="out")
     with Ledger.watch(run.path / "ledger.sqlite") as ledger:
-        calls = list(stored_calls(ledger))
+        sizes = ledger.rows("SELECT input_tokens, messages FROM calls")
     count = TokenCounter().count
-    for call in calls:
-        assert call.input_tokens == CHAT_FRAMING_TOKENS + sum(
-            count(each["content"]) for each in call.messages
-        )
+    for tokens, packed in sizes:
+        assert tokens == CHAT_FRAMING_TOKENS + sum(count(each["content"]) for each in unpack_messages(packed))
 
 
 def test_reparse_links_as_before_and_keeps_what_was_said_of_other_journeys(server: BatchServer) -> None:

@@ -7,17 +7,19 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from eventabs.shared_records import Behavior, Outcome, Part, UserLog
+from eventabs.shared_records import Behavior, Message, Outcome, Part, UserLog
 from eventabs.store.ledger import (
     MOST_TIMES,
     StoredValueError,
     digest_of,
     pack_json,
     pack_log,
+    pack_messages,
     pack_outcome,
     pack_text,
     unpack_json,
     unpack_log,
+    unpack_messages,
     unpack_outcome,
     unpack_parts,
     unpack_text,
@@ -200,3 +202,13 @@ def test_words_that_say_the_action_themselves_stay_told_apart_from_an_object() -
     )
     log = unpack_log("u", pack_log(UserLog("u", (said, named))))
     assert log.behaviors == (said, named)
+
+
+@pytest.mark.parametrize("characters", [3_000, 20_000, 3_000_000])
+def test_messages_come_back_however_long_what_they_begin_with_is(characters: int) -> None:
+    for user in ("## U1", "## U1 " + "家" * 20_000):
+        messages: tuple[Message, ...] = (
+            {"role": "system", "content": "行" * characters},
+            {"role": "user", "content": user},
+        )
+        assert unpack_messages(pack_messages(messages)) == messages

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from eventabs.errors_and_exit_codes import EventabsError, RunDirectoryError, StorageError
-from eventabs.inspection import stored_calls
 from eventabs.shared_records import Part, PartSize, Reply, Usage, UserLog
 from eventabs.store.ledger import Ledger, PartChange, digest_of
-from runs_kit import SIZE, answer, bad, make_log, new_ledger, opened, plan, request_for, well, whole
+from runs_kit import SIZE, answer, bad, make_log, new_ledger, opened, plan, well, whole
 
 ANNA, BERT, CLEO = make_log("anna"), make_log("bert"), make_log("cleo", 20)
 
@@ -238,15 +237,6 @@ def test_pieces_of_a_part_whose_answer_was_too_long_stand_alone_also_after_a_res
 
 
 # calls
-
-
-def test_what_calls_begin_with_is_kept_once_also_after_a_call_that_was_rolled_back(ledger: Ledger) -> None:
-    with pytest.raises(ZeroDivisionError), ledger.transaction():
-        raise ZeroDivisionError(opened(ledger, ANNA))
-    call(ledger, ANNA), call(ledger, BERT, CLEO)
-    assert ledger.rows("SELECT text FROM instructions") == [("extract",)]
-    sent = [each.messages for each in stored_calls(ledger)]
-    assert sent == [request_for([ANNA]).messages, request_for([BERT, CLEO]).messages]
 
 
 def test_a_reply_that_nobody_has_read_is_found_again_as_it_came(ledger: Ledger) -> None:

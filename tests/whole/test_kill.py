@@ -108,7 +108,7 @@ def stored_users(out: Path) -> set[str]:
     database = sqlite3.connect(out / "ledger.sqlite")
     rows = database.execute("SELECT messages FROM calls WHERE status IN ('answered', 'read')").fetchall()
     database.close()
-    messages = [json.loads(zlib.decompress(blob))[0]["content"] for (blob,) in rows]
+    messages = [json.loads(zlib.decompress(blob))[1]["content"] for (blob,) in rows]
     return {
         json.dumps(block, ensure_ascii=False) for text in messages for block in read_blocks(text).values()
     }

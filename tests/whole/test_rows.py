@@ -112,5 +112,5 @@ def test_a_ledger_of_an_earlier_format_is_refused_in_one_line_and_stays_as_it_is
         refused = eventabs(*line.split(), cwd=tmp_path)
         assert (refused.returncode, refused.stdout) == (2, ""), line
         (said,) = refused.stderr.splitlines()
-        assert "another version of eventabs (format 3, this one reads 5); begin anew " in said, line
+        assert "another version of eventabs (format 3, this one reads 4); begin anew " in said, line
         assert {name: (tmp_path / "old" / name).read_bytes() for name in before} == before, line

@@ -39,8 +39,8 @@ from .ledger import (
     damage_reported as damage_reported,
     digest_of as digest_of,
     refuse_other_format as refuse_other_format,
-    sent_messages as sent_messages,
     shown as shown,
+    unpack_messages as unpack_messages,
     unpack_parts as unpack_parts,
     unpack_text as unpack_text,
 )

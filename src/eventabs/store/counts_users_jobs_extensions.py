@@ -271,9 +271,9 @@ def unanswered(ledger: Ledger, job_id: int | None = None) -> list[int]:
 
 def job_request(ledger: Ledger, call_id: int) -> tuple[dict[str, Any], tuple[Message, ...]]:
     """Return the request of a call that is part of a job: its body without messages, and these."""
-    request = "SELECT body, text, messages FROM job_calls JOIN sent_calls ON id = call_id WHERE call_id = ?"
-    ((body, *messages),) = ledger.rows(request, call_id)
-    return codec.unpack_json(body), codec.sent_messages(*messages)
+    request = "SELECT body, messages FROM job_calls JOIN calls ON calls.id = call_id WHERE call_id = ?"
+    ((body, messages),) = ledger.rows(request, call_id)
+    return codec.unpack_json(body), codec.unpack_messages(messages)
 
 
 # `lost`: given up; `late`: so, and its users were asked again; `repeated`: it has an answer; `unknown`: there is no such call

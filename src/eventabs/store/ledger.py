@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from importlib import resources
 from itertools import accumulate, chain, islice
 from pathlib import Path
@@ -47,7 +48,7 @@ from eventabs.shared_records import (
 )
 from eventabs.store.run_directory_and_checkpoint import has_room, open_private, read_head, storage_error
 
-FORMAT = 5
+FORMAT = 4
 _NO_SUCH = "no such "  # column, table or function
 _SCHEMA, _VIEWS = (
     resources.files("eventabs.store").joinpath(name).read_text("utf-8")
@@ -415,15 +416,11 @@ class Ledger:
             alias: [*planned.part, planned.rows, digest_of(log.behaviors)]
             for (alias, log), planned in zip(request.users.items(), batch.parts, strict=True)
         }
-        text, others = request.messages[0]["content"], request.messages[1:]
-        known = self.rows("SELECT instructions_id FROM instructions WHERE text = ?", text)
-        added = "INSERT INTO instructions (text) VALUES (?) RETURNING instructions_id"
-        ((instructions,),) = known or self.rows(added, text)
-        sent = orjson.dumps(asked).decode(), instructions, pack_json(others), settings_fingerprint
+        users, messages = orjson.dumps(asked).decode(), pack_messages(request.messages)
         cursor = self._db.execute(
-            "INSERT INTO calls (attempt, users, instructions_id, messages, settings_fingerprint, input_tokens, sent_at,"
-            " in_flight_limit) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (batch.attempt, *sent, request.input_tokens, sent_at, in_flight),
+            "INSERT INTO calls (attempt, users, messages, settings_fingerprint, input_tokens, sent_at,"
+            " in_flight_limit) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (batch.attempt, users, messages, settings_fingerprint, request.input_tokens, sent_at, in_flight),
         )
         return int(cursor.lastrowid or 0)
 
@@ -645,9 +642,15 @@ def digest_of(behaviors: Iterable[Behavior]) -> str:
     return hashlib.blake2b(rows, digest_size=8).hexdigest()
 
 
-def sent_messages(instructions: str, packed: bytes) -> tuple[Message, ...]:
-    """Return the messages of a call as they were sent: the instructions, and those behind them."""
-    return {"role": "system", "content": instructions}, *unpack_json(packed)
+def pack_messages(messages: Sequence[Message]) -> bytes:
+    """Deflate the messages of a call as JSON. All calls of a run begin alike, and what they begin with is deflated once."""
+    first = orjson.dumps(messages[:1])[:-1]
+    return _deflate(b"".join(b"," + orjson.dumps(message) for message in messages[1:]) + b"]", first)
+
+
+def unpack_messages(blob: bytes) -> tuple[Message, ...]:
+    """Return the messages of a call as they were sent."""
+    return tuple({"role": message["role"], "content": message["content"]} for message in unpack_json(blob))
 
 
 def pack_text(text: str) -> bytes:
@@ -660,13 +663,21 @@ def unpack_text(blob: bytes | None) -> str:
     return "" if blob is None else _inflate(blob).decode("utf-8", "surrogatepass")
 
 
-def _deflate(data: bytes) -> bytes:
-    if len(data) <= _SMALL:
-        # zlib's usual tables take 256 KB; to get them from the system can take longer than to deflate what is small
-        deflater = zlib.compressobj(_FAST, wbits=13, memLevel=5)
-        return deflater.compress(data) + deflater.flush()
-    packed = zlib.compress(data, _FAST)
-    return packed if len(data) <= _most_of(packed) else zlib.compress(data, zlib.Z_NO_COMPRESSION)
+def _deflate(data: bytes, first: bytes = b"") -> bytes:
+    if len(first) + len(data) <= _SMALL:
+        begun, deflater = _begun(first)
+        deflater = deflater.copy()
+        return begun + deflater.compress(data) + deflater.flush()
+    whole = first + data
+    packed = zlib.compress(whole, _FAST)
+    return packed if len(whole) <= _most_of(packed) else zlib.compress(whole, zlib.Z_NO_COMPRESSION)
+
+
+@lru_cache(maxsize=3)
+def _begun(first: bytes) -> tuple[bytes, "zlib._Compress"]:
+    # zlib's usual tables take 256 KB; to get them from the system can take longer than to deflate what is small
+    deflater = zlib.compressobj(_FAST, wbits=13, memLevel=5)
+    return deflater.compress(first) + (deflater.flush(zlib.Z_SYNC_FLUSH) if first else b""), deflater
 
 
 def _inflate(blob: bytes | memoryview) -> bytes:

@@ -40,17 +40,18 @@ CREATE TABLE parts (
     PRIMARY KEY (user_id, first, last)
 ) WITHOUT ROWID;
 CREATE INDEX parts_by_state ON parts (state);
--- what calls begin with, their system message: each text once, since nearly all calls of a run have the same
-CREATE TABLE instructions (instructions_id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE calls (
     id INTEGER PRIMARY KEY,
     attempt INTEGER NOT NULL,
-    instructions_id INTEGER NOT NULL,
+    users TEXT NOT NULL,                      -- alias -> [user_id, first index, last index, rows, their digest]
+    messages BLOB NOT NULL,
     settings_fingerprint TEXT NOT NULL,
     input_tokens INTEGER NOT NULL,
     sent_at REAL NOT NULL,                    -- seconds since 1970
     in_flight_limit INTEGER NOT NULL,         -- calls that could be in flight then, 0: not known
     status TEXT NOT NULL DEFAULT 'sent' CHECK (status IN ('sent', 'answered', 'read', 'failed', 'lost')),
+    reply BLOB,
+    reasoning BLOB,
     finish_reason TEXT,
     prompt_tokens INTEGER NOT NULL DEFAULT 0,
     completion_tokens INTEGER NOT NULL DEFAULT 0,
@@ -58,14 +59,9 @@ CREATE TABLE calls (
     cached_tokens INTEGER NOT NULL DEFAULT 0,
     usage_reported INTEGER NOT NULL DEFAULT 0,
     seconds REAL,
+    error TEXT,
     ended_at REAL,                            -- when the reply or the error was written down; NULL: lost
-    tier TEXT,                                -- that served the reply; NULL: the ordinary one
-    -- behind what is counted, since they may be long
-    users TEXT NOT NULL,                      -- alias -> [user_id, first index, last index, rows, their digest]
-    messages BLOB NOT NULL,                   -- behind the instructions
-    reply BLOB,
-    reasoning BLOB,
-    error TEXT
+    tier TEXT                                 -- that served the reply; NULL: the ordinary one
 );
 CREATE INDEX calls_by_status ON calls (status);
 -- calls that were sent again; rare, but what status shows of a run that hardly moves

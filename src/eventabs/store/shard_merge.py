@@ -249,9 +249,8 @@ def _write_ledger(target: RunDirectory, parts: Sequence[_Part], *, missing: int)
 
 def _copy(connection: sqlite3.Connection, shard: Path) -> tuple[Facts, dict[str, int]]:
     """Copy the rows of a shard as it is at this moment; return its facts and its users by state."""
-    numbered = ("id", "calls"), ("id", "jobs"), ("instructions_id", "instructions")  # on from shard to shard
-    highest = ", ".join(f"ifnull((SELECT max({name}) FROM main.{table}), 0)" for name, table in numbered)
-    calls, jobs, instructions = connection.execute(f"SELECT {highest}").fetchone()
+    highest = "SELECT ifnull((SELECT max(id) FROM main.calls), 0), ifnull((SELECT max(id) FROM main.jobs), 0)"
+    calls, jobs = connection.execute(highest).fetchone()  # which are numbered on from shard to shard
     connection.execute("ATTACH ? AS shard", (uri_to_read(shard),))
     with damage_reported(shard):
         connection.execute("BEGIN")
@@ -263,7 +262,6 @@ def _copy(connection: sqlite3.Connection, shard: Path) -> tuple[Facts, dict[str,
                 "call_id": f"call_id + {calls}",
                 "since": f"since + {calls}",
                 "job_id": f"job_id + {jobs}",
-                "instructions_id": f"instructions_id + {instructions}",
             }
             names = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
             values = ", ".join(changed.get(name, name) for (name,) in names)

@@ -23,10 +23,6 @@ SELECT parts.user_id, parts.first, parts.last, outcomes.result
 FROM main.parts JOIN main.outcomes USING (call_id, user_id, first)
 WHERE parts.state = 'done';
 
--- calls with all that was sent
-CREATE TEMP VIEW sent_calls AS
-SELECT * FROM main.calls JOIN main.instructions USING (instructions_id);
-
 -- the calls that a user was part of: outcomes name the users of those that were read; in the others, which are few,
 -- they are searched for
 CREATE TEMP VIEW user_calls AS

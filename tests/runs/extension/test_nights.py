@@ -14,13 +14,12 @@ import nights
 from batch_files import reply_to, write_lines
 from eventabs import RunStoppedError, Stop
 from eventabs.errors_and_exit_codes import InputError, RunDirectoryError, UsageError
-from eventabs.inspection import stored_calls
 from eventabs.runs.estimate_and_columns import estimate_extension
 from eventabs.runs.extension import Planner
 from eventabs.runs.observer import Extended
 from eventabs.runs.start_resume_reparse import Invocation, reopen_run, reparse
 from eventabs.shared_records import Part, lasting_id
-from eventabs.store.ledger import Ledger, PartChange
+from eventabs.store.ledger import Ledger, PartChange, unpack_messages
 from house import lines
 from runs_kit import Watcher
 
@@ -101,8 +100,8 @@ def extended(model: Model, rows: list[nights.Row], **options: Any) -> eventabs.R
 def last_prompt(out: Path) -> tuple[str, str]:
     """Return the system message and the user message of the last call."""
     with Ledger.watch(out / "ledger.sqlite") as ledger:
-        *_before, last = stored_calls(ledger)
-    system, user = (message["content"] for message in last.messages)
+        ((messages,),) = ledger.rows("SELECT messages FROM calls ORDER BY id DESC LIMIT 1")
+    system, user = (message["content"] for message in unpack_messages(messages))
     return system, user
 
 
@@ -186,11 +185,11 @@ def test_a_call_of_an_extension_has_the_tokens_that_were_planned(model: Model) -
     extended(model, nights.export(rows, 11, "window"), accept_changes=True)
     with Ledger.watch(out / "ledger.sqlite") as ledger:
         since = ledger.meta()["extension"]["since"]
-        calls = list(stored_calls(ledger, "id > ?", since))
-    shown = "".join(call.messages[1]["content"] for call in calls)
+        calls = ledger.rows("SELECT input_tokens, prompt_tokens, messages FROM calls WHERE id > ?", since)
+    shown = "".join(unpack_messages(messages)[1]["content"] for *_tokens, messages in calls)
     assert "\n> " in shown
     framing = 11
-    assert {call.input_tokens - call.prompt_tokens for call in calls} == {framing}
+    assert {written - counted for written, counted, _messages in calls} == {framing}
 
 
 def test_the_same_file_again_is_no_news_and_costs_nothing(model: Model) -> None:
