@@ -332,6 +332,12 @@ def test_a_column_that_counts_is_no_thing(
     assert described(tmp_path, text).description.columns.get("item") == "note"
 
 
+@pytest.mark.parametrize("column", ["goods_code", "sales_order", "goodsSn"])
+def test_the_number_of_a_thing_counts_nothing(tmp_path: Path, column: str) -> None:
+    values: dict[str, Any] = {"user": a_user, "time": a_time, column: lambda n: 7000 + n % 30}
+    assert described(tmp_path, rows("user", "time", column, **values)).description.columns["item"] == column
+
+
 def test_a_code_of_which_each_user_has_one_of_their_own_is_another_name_of_the_user(tmp_path: Path) -> None:
     text = rows("customer_id", "company_id", "time", "note", customer_id=a_user, company_id=lambda n: 300 + n % 4, time=a_time, note="tea {}".format)  # fmt: skip
     assert described(tmp_path, text).description.columns.get("item") == "note"

@@ -47,6 +47,7 @@ _OF_CALENDAR: Final = re.compile(
     r"|jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
 )
 EPOCH: Final = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
+_PLURAL: Final = re.compile("[sS](?:$|_?(?:[A-Za-z][a-z]*ed|[oO]f|[pP]er|[sS]een|[rR]ead|[sS]old)(?![a-z]))")
 _LONG_NUMBER: Final = re.compile(r"\d{9,}(?:\.\d+)?")
 _USUAL_TIME: Final = re.compile(
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?:[ T].*)?$|\d{9,10}(?:\.\d+)?$|\d{12,13}(?:\.\d+)?$|\d{15,16}$|\d{18,19}$"
@@ -157,10 +158,9 @@ class Profile:
     @property
     def is_count(self) -> bool:
         """Whether it says how many, and not what: `comments`, `pages_viewed`; or numbers of which some are 0."""
-        is_plural = re.search("s(?:_|$|(?=[A-Z]))", self.names[-1]) and not self.is_of_row
-        return self.codes > ALIKE and bool(
-            is_plural or (self.distinct > FEW and self.share("0") > NEARLY_NONE)
-        )
+        is_plural = _PLURAL.search(self.names[-1]) and not self.is_of_row
+        some_are_none = self.distinct > FEW and self.share("0") > NEARLY_NONE
+        return self.codes > ALIKE and bool(is_plural or some_are_none)
 
     @property
     def counts_rows(self) -> bool:
