@@ -47,7 +47,7 @@ def test_an_empty_user_column_gives_way_to_the_next_and_it_is_said(tmp_path: Pat
     assert (export.users, export.behaviors, export.rejected_rows) == (1, 40, 0)
     (warning,) = [each for each in export.description.warnings if each.code == "gave_way"]
     assert '[input.columns] user = "member_id"' in warning.message
-    assert "0 of the first 40 rows" in warning.message
+    assert "0 of 40 rows" in warning.message
 
 
 def test_a_time_that_is_the_minute_of_the_day_gives_way_to_a_column_of_times(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_column_that_is_filled_more_often_is_named_with_both_counts(tmp_path: 
     (warning,) = [
         each for each in described(tmp_path, text).description.warnings if each.code == "fuller_column"
     ]
-    assert "32 of the first 40 rows" in warning.message
+    assert "32 of 40 rows" in warning.message
     assert 'user = "device_id"' in warning.message
 
 
@@ -440,5 +440,5 @@ def test_ends_at_a_time_of_day_before_their_start_are_of_the_next_day_and_said(t
     text = rows("user", "date", "start_time", "end_time", "item", user=a_user, date="2026-01-15", start_time="22:00:00", end_time=lambda n: "23:00:00" if n % 4 else "06:00:00", item=str)  # fmt: skip
     with opened(tmp_path, write(tmp_path, "shifts.csv", text)) as export:
         (said,) = [each.message for each in export.description.warnings if each.code == "next_day_ends"]
-        assert said.startswith("10 of the first 40 rows")
+        assert said.startswith("10 of 40 rows")
         assert {each.duration for log in export.user_logs() for each in log.behaviors} == {8 * 3600, 3600}

@@ -642,7 +642,7 @@ def test_a_log_whose_lines_name_their_fields_is_read(
         assert tuple(found.get(role) for role in ("user", "time", "action", "item")) == columns
 
 
-def test_lines_without_a_time_go_on_with_the_line_above_where_all_others_have_one(tmp_path: Path) -> None:
+def test_lines_without_a_time_are_left_out_and_counted_where_all_others_have_one(tmp_path: Path) -> None:
     line = "[2026-01-15 10:{:02}:{:02}] USER:u{} TEXT:see you at {}"
     lines = [line.format(n // 60, n % 60, n % 4, n) + "\nby the lake" * (n % 9 == 4) for n in range(400)]
     with opened(tmp_path, write(tmp_path, "bot.log", "\n".join(lines) + "\n")) as export:

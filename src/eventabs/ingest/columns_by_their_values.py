@@ -1,4 +1,4 @@
-"""What columns hold in the first rows, how well each fits a role by its name and its values, and names for columns without any."""
+"""What columns hold in some rows, how well each fits a role by its name and its values, and names for columns without any."""
 
 import json
 import re
@@ -79,7 +79,7 @@ ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
 
 
 class Profile:
-    """What a column or path holds in the first rows, "" where it holds nothing. `names`: the words on the way to it.
+    """What a column or path holds in some rows, "" where it holds nothing. `names`: the words on the way to it.
 
     `words`: those of its own name, `is_of_row`: one of them says what may differ in every row. `read` is the share of its
     values that read as times, by their usual form or as one of `times`, of the `kind` stamp, day, or clock, which needs a

@@ -601,7 +601,7 @@ def _doubts(choice: Choice, named: Mapping[str, str]) -> Iterator[InputWarning]:
             yield warning("numbered_users", message, "user", each.column, **values)
     if who and who.distinct == 1 and who.named("user") < PLAIN_NAME:
         message = _(
-            "the first rows are all of one user, {user}, by the column {column}; if another column says who it was, name it: {setting}"
+            "all rows that were looked at are of one user, {user}, by the column {column}; if another column says who it was, name it: {setting}"
         )
         yield warning("one_user", message, "user", user=max(who.values), column=who.column)
     held = {role: by_column[column] for role, column in roles.items() if column in by_column}
@@ -644,7 +644,7 @@ def _ends(choice: Choice, begins: Profile | None, ends: Profile | None) -> Itera
             message = _(
                 "{count:,} {of} end at a time of day before that of their start, and last until the next day; for no durations: {setting}"
             )
-            yield warning("next_day_ends", message, "end", NO_COLUMN, count=count, of=_of_first(ends))
+            yield warning("next_day_ends", message, "end", NO_COLUMN, count=count, of=_of_rows(ends))
         return
     early = [each for each in found if each.named("end") >= SURE and each.comes_before(begins)]
     for each in early:
@@ -670,14 +670,14 @@ def warning(code: str, message: str, role: str = "", name: str = "...", /, **val
 def _doubt(code: str, message: str, role: str, chosen: Profile, other: Profile | None = None) -> InputWarning:
     rows = len(chosen.values)
     held, more = (round(_readable(each, role) * rows) if each else 0 for each in (chosen, other))
-    values = {"held": held, "more": more, "of": _of_first(chosen), "role": role, "column": chosen.column}
+    values = {"held": held, "more": more, "of": _of_rows(chosen), "role": role, "column": chosen.column}
     name = other.column if other else ""
     return warning(code, message, role, name, other=name, **values)
 
 
-def _of_first(profile: Profile) -> str:
+def _of_rows(profile: Profile) -> str:
     rows = len(profile.values)
-    return ngettext("of the first {count:,} row", "of the first {count:,} rows", rows).format(count=rows)
+    return ngettext("of {count:,} row", "of {count:,} rows", rows).format(count=rows)
 
 
 def _readable(profile: Profile, role: str) -> float:

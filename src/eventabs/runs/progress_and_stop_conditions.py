@@ -122,9 +122,8 @@ class ProgressTracker:
         requests) show in the pace only; the first pace is no pace: that many workers end their first calls all at once.
         """
         remaining, counts = waiting + self.under_way, self.counts
-        facts = {
-            each.name: getattr(counts, each.name) for each in fields(counts)
-        }  # `asdict` copies all below
+        # `asdict` copies all below
+        facts = {each.name: getattr(counts, each.name) for each in fields(counts)}
         replies, ends, cost = self._replies, self._ends, self.price.total(counts)
         if self.receiving:  # by the characters that a token had in the answers before
             characters = sum(reply.characters for reply in replies)

@@ -566,7 +566,7 @@ def line_form(start: bytes) -> _Form:
         parts = "|".join(map(re.escape, sorted(often, key=len, reverse=True)))
         pair = re.compile(filled(_PAIR, **_PARTS, key=parts))
         columns = dict.fromkeys(key for line in shown for key in _pairs(line, pair))
-        # then others go on with a message, or say where in a program it was
+        # then others are parts of a message, or say where in a program it was: left out, and counted
         are_stamped = sum(map(bool, map(_STAMPED.match, tried))) >= _SHARE * len(tried)
         return _Form(_STAMPED_LINE if are_stamped else re.compile(".*"), tuple(columns), pair=pair)
     for each in LINE_FORMS:
