@@ -53,3 +53,8 @@ def test_the_table_shows_what_a_commit_had_and_what_there_is_now(tmp_path: Path)
     figures = "1 > 24  1 > 12  0 > 6  0 > 1  0 > 5  0  1  0 > 3  0.0 > 1.3  0 > 1  0.0 > 6.0"
     assert " ".join(room.split()) == " ".join(f"runs/ {figures}".split())
     assert total.split()[1:] == room.split()[1:]
+
+
+def test_words_are_those_of_the_english_pages_without_the_decisions() -> None:
+    pages = {"a.md": b"# One\n\n`two` three", "zh/a.md": b"one", "decisions.md": b"one", "conf.py": b"one"}
+    assert size.words(pages) == 4

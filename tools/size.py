@@ -1,6 +1,6 @@
 """Prints how large the package is, room by room: `python tools/size.py`; with `--against COMMIT`, after what it was then.
 
-Records are dataclasses, named tuples, typed dicts and models. `fields` and `length` are means, of a record and of a function.
+Below it are the words of the English pages, docs/*.md without the decisions, code and tables included. Records are dataclasses, named tuples, typed dicts and models. `fields` and `length` are means, of a record and of a function.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PACKAGE = "src/eventabs"
+PACKAGE, PAGES = "src/eventabs", "docs"
 OTHERS = (".sql", ".toml", ".js", ".css", ".html", ".j2")
 COLUMNS = (
     *("python", "code", "docstrings", "comments", "blank", "others", "modules"),
@@ -25,21 +25,21 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 Sizes = Mapping[str, Counter[str]]  # of each room, of the modules outside of any, and of all
 
 
-def files_here(root: Path = ROOT) -> dict[str, bytes]:
-    """Return the package's files as they are, by their path in the package."""
-    package = root / PACKAGE
-    return {path.relative_to(package).as_posix(): path.read_bytes() for path in package.rglob("*.*")}
+def files_here(root: Path = ROOT, folder: str = PACKAGE) -> dict[str, bytes]:
+    """Return the folder's files as they are, by their path in the folder."""
+    start = root / folder
+    return {path.relative_to(start).as_posix(): path.read_bytes() for path in start.rglob("*.*")}
 
 
-def files_then(commit: str, root: Path = ROOT) -> dict[str, bytes]:
-    """Return the package's files as a commit has them."""
-    command = ["git", "-C", str(root), "archive", commit, PACKAGE]
+def files_then(commit: str, root: Path = ROOT, folder: str = PACKAGE) -> dict[str, bytes]:
+    """Return the folder's files as a commit has them."""
+    command = ["git", "-C", str(root), "archive", commit, folder]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE)  # noqa: S603  our own git
     if done.returncode:
         sys.exit(done.returncode)  # git has said why
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
         files = {each.name: archive.extractfile(each) for each in archive if each.isfile()}
-    return {name.removeprefix(f"{PACKAGE}/"): file.read() for name, file in files.items() if file}
+    return {name.removeprefix(f"{folder}/"): file.read() for name, file in files.items() if file}
 
 
 def sizes(files: Mapping[str, bytes]) -> Sizes:
@@ -84,6 +84,12 @@ def _size_of_module(text: str, tree: ast.Module, records: set[str]) -> Counter[s
     return size
 
 
+def words(files: Mapping[str, bytes]) -> int:
+    """Count the words of the English pages but the decisions, as `wc -w` does."""
+    pages = {path for path in files if path.endswith(".md") and "/" not in path} - {"decisions.md"}
+    return sum(len(files[path].split()) for path in pages)
+
+
 def table(now: Sizes, then: Sizes | None = None) -> str:
     """Return the table; each figure that was another one `then` stands after that."""
     rows = [["", *COLUMNS]]
@@ -109,3 +115,5 @@ if __name__ == "__main__":
     parser.add_argument("--against", metavar="COMMIT", help="show what its tree had, and what there is now")
     commit = parser.parse_args().against
     sys.stdout.write(table(sizes(files_here()), sizes(files_then(commit)) if commit else None))
+    before = f"{words(files_then(commit, folder=PAGES)):,} > " if commit else ""
+    sys.stdout.write(f"words of the pages: {before}{words(files_here(folder=PAGES)):,}\n")
