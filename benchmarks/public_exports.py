@@ -1,13 +1,14 @@
 """How eventabs reads public exports that it has never seen, beside what is right about them.
 
-    python benchmarks/public_exports.py DIR... [--json] [--only ID] [--hide] [--trivial] [--asked]
+    python benchmarks/public_exports.py DIR... [--json] [--only ID] [--hide] [--trivial] [--asked [people]]
 
 DIR holds the files as ID.*; they are not in the repository. The truth is that of public_exports.toml and public_truth.py,
 or of DIR/truth.toml and DIR/truth.py, as benchmarks/public has for each set (same keys; rows(ID, PATH) gives user, time, action, item and seconds of each row of the
 files in RULES). Each is read untouched, and every user, time and duration is compared, row by row. What is not right is read again
 with the first proposal copied: that of a refusal, else the settings that warnings name. A line a file says which roles were
 wrong, a line a set counts the outcomes. With --hide the names of the right user columns say nothing, as in a language that no list has. With --asked
-each file is read by the answer of a large model to the question of `columns --ask`, of those that were kept in answers.json of the set.
+each file is read by the answer of a large model to the question of `columns --ask`, of those that were kept in answers.json of the set;
+with --asked people by what a second person wrote who had the file and saw neither the truth nor a reading (people.json).
 """
 
 from __future__ import annotations
@@ -363,10 +364,16 @@ def main() -> None:
     ask.add_argument(
         "--trivial", action="store_true", help="count the files that ten lines read right instead"
     )
-    ask.add_argument("--asked", action="store_true", help="read by the kept answers of a large model")
+    ask.add_argument(
+        "--asked",
+        nargs="?",
+        const="answers",
+        choices=["answers", "people"],
+        help="read by the kept answers of a large model, or of a second person",
+    )
     args = ask.parse_args()
     for folder in args.dirs:
-        kept = Path(__file__).with_name("public") / folder.resolve().name / "answers.json"
+        kept = Path(__file__).with_name("public") / folder.resolve().name / f"{args.asked}.json"
         answers = json.loads(kept.read_text("utf-8")) if args.asked else {}
         sums: Counter[str] = Counter()
         entries, truth = truth_of(folder)
