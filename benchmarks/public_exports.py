@@ -327,6 +327,20 @@ def asked_outcome(path: Path, entry: Rule, answer: str, work: Path, truth: Truth
     return told | {"untouched": "; ".join(told["odd"]), "result": wrong if told["odd"] else right}
 
 
+def written_outcome(path: Path, entry: Rule, written: str, work: Path, truth: Truth) -> dict[str, Any]:
+    """Read a file by the settings that a second person wrote, who may also have refused it."""
+    told: dict[str, Any] = {"id": entry["id"], "expect": entry["expect"], "odd": ["refused"]}
+    try:
+        told["odd"], _warned, told["roles"] = faults(
+            path, entry, tomllib.loads(written)["input"], work, truth
+        )
+    except (EventabsError, tomllib.TOMLDecodeError) as error:
+        rightly = "wrong, and said" if entry["expect"] == "read" else "rightly refused"
+        return told | {"untouched": f"{error}", "result": rightly}
+    result = "wrong as proposed" if told["odd"] else "right"
+    return told | {"untouched": "; ".join(told["odd"]), "result": result}
+
+
 def is_read_by_ten_lines(path: Path, entry: Rule, truth: Truth) -> bool:
     """Whether DuckDB's own reader and the first columns that are called so give the right users and times."""
     rows = f"(SELECT COLUMNS(*)::VARCHAR FROM '{path}')"
@@ -390,8 +404,9 @@ def main() -> None:
             users = [*_listed(entry.get("user")), *entry.get("also", {}).get("user", [])]
             with tempfile.TemporaryDirectory() as work, hidden(users if args.hide else []):
                 given = answers.get(entry["id"])
+                read = written_outcome if args.asked == "people" else asked_outcome
                 told = (
-                    asked_outcome(path, entry, given, Path(work), truth)
+                    read(path, entry, given, Path(work), truth)
                     if given
                     else outcome(path, entry, Path(work), truth)
                 )
