@@ -350,12 +350,13 @@ def test_what_is_read_is_listed_alike_in_both_languages(english: str, chinese: s
     assert _table(english) == _table(chinese, FORMATS_ZH)
 
 
-def test_the_words_that_begin_and_end_are_those_that_are_known() -> None:
-    listed = tuple(
-        tuple(tuple(plain(word) for word in words.split(", ")) for words in row)
-        for row in _table("Begins and ends")
-    )
-    assert listed == MARKERS
+def test_the_words_that_begin_and_end_are_among_those_that_are_known() -> None:
+    listed = [
+        [{plain(word) for word in words.split(", ")} for words in row] for row in _table("Begins and ends")
+    ]
+    assert listed
+    for begins, ends in listed:
+        assert any(begins <= set(family[0]) and ends <= set(family[1]) for family in MARKERS)
 
 
 def test_the_sentences_hold_the_facts_that_the_page_says(tmp_path: Path) -> None:

@@ -15,15 +15,20 @@ from input_files import facts, facts_of, open_input_file, opened, queried, setti
 from paths import ROOT
 
 PAGE = ROOT / "docs" / "formats.md"
-SAMPLES = re.findall(
-    r"^```sample (\S+)\n(.*?)^```\n```behaviors\n(.*?)^```$",
-    PAGE.read_text("utf-8"),
-    re.MULTILINE | re.DOTALL,
-)
+MORE = ROOT / "tests" / "data" / "samples.md"
+SAMPLES = [
+    sample
+    for page in (PAGE, MORE)
+    for sample in re.findall(
+        r"^```sample (\S+)\n(.*?)^```\n```behaviors\n(.*?)^```$",
+        page.read_text("utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+]
 
 
 @pytest.mark.parametrize(("name", "text", "behaviors"), SAMPLES, ids=[name for name, *_ in SAMPLES])
-def test_a_sample_is_read_as_the_page_shows(tmp_path: Path, name: str, text: str, behaviors: str) -> None:
+def test_a_sample_is_read_as_it_says(tmp_path: Path, name: str, text: str, behaviors: str) -> None:
     with opened(tmp_path, write(tmp_path, name, text)) as export:
         assert facts_of(export) == behaviors.splitlines()
         copied = settings_of(export.description.proposal)
@@ -32,8 +37,8 @@ def test_a_sample_is_read_as_the_page_shows(tmp_path: Path, name: str, text: str
     assert facts(tmp_path, crlf) == behaviors.splitlines()
 
 
-def test_the_page_has_all_its_samples() -> None:
-    assert len(SAMPLES) == 16
+def test_all_samples_are_found() -> None:
+    assert len(SAMPLES) == sum(page.read_text("utf-8").count("```sample ") for page in (PAGE, MORE)) == 16
 
 
 def test_a_folder_means_its_exports_without_profiles_and_what_runs_left(tmp_path: Path) -> None:
