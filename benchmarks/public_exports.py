@@ -108,7 +108,7 @@ def truth_of(folder: Path) -> tuple[list[Rule], Truth]:
 
 
 def _matches(columns: str, allowed: list[str], header: list[str]) -> bool:
-    names = [column.removesuffix("[*]") for column in re.split(r" [|+] ", columns) if column]
+    names = [re.sub(r"\[[\d*]+\]", "", column) for column in re.split(r" [|+] ", columns) if column]
     spelled = {
         *names,
         *(" ".join(name.split()) for name in names),
@@ -220,6 +220,7 @@ def _wrong_durations(
     is_extra = "duration" not in entry and not any(one for one, _other in pairs)  # an end need not be taken
     others = [*_listed(entry.get("duration"))[1:], *entry.get("also", {}).get("duration", [])]
     is_other = _matches(roles.get("duration", ""), others, header)
+    is_other |= _matches(roles.get("end", ""), entry.get("also", {}).get("end", []), header)
     if wrong and not is_other and not (is_extra and "end" in entry and "right too" in entry.get("why", "")):
         return f"duration ({wrong} of {len(pairs)} rows wrong)"
     return ""

@@ -322,14 +322,22 @@ def a_user(number: int) -> str:
         ("pages_viewed", lambda n: n % 30),
         ("UnitsOfService", lambda n: n % 7 + 1),
         ("comment", lambda n: n % 25 if n % 3 else 0),
+        ("state", "Kerala {}".format),
     ],
 )
-def test_a_column_that_counts_is_no_thing(
+def test_a_column_that_counts_or_says_a_state_is_no_thing(
     tmp_path: Path, column: str, value: Callable[[int], object]
 ) -> None:
     values: dict[str, Any] = {"user": a_user, "time": a_time, "note": "tea {}".format, column: value}
     text = rows("user", "time", column, "note", **values)
     assert described(tmp_path, text).description.columns.get("item") == "note"
+
+
+@pytest.mark.parametrize("column", ["order_total", "Booking_Value"])
+def test_what_a_thing_costs_is_no_thing(tmp_path: Path, column: str) -> None:
+    text = rows("user", "time", column, "ended", user=a_user, time=a_time, ended=lambda n: ("sold", "back", "lost")[n % 3], **{column: "{}.5".format})  # fmt: skip
+    columns = described(tmp_path, text).description.columns
+    assert (columns["action"], columns.get("item")) == ("ended", None)
 
 
 @pytest.mark.parametrize("column", ["goods_code", "sales_order", "goodsSn"])
@@ -380,6 +388,38 @@ def test_when_all_rows_were_written_at_once_is_not_when_something_was_done(tmp_p
         "user", "comment_at", "created_at", "item", user=a_user, comment_at=days, created_at=days, item=str
     )
     assert described(tmp_path, text).description.columns["time"] == "created_at"
+
+
+def test_when_the_rows_of_a_day_were_written_is_not_when_each_was_done(tmp_path: Path) -> None:
+    def evening(number: int) -> str:
+        return f"2026-01-{number // 8 + 1:02} 20:00:00"
+
+    def morning(number: int) -> str:
+        return f"2026-01-{number // 8 + 1:02} 09:{number % 60:02}:00"
+
+    values: dict[str, Any] = {"user": a_user, "check_in_time": morning, "created_at": evening, "item": str}
+    text = rows("user", "check_in_time", "created_at", "item", count=80, **values)
+    assert described(tmp_path, text).description.columns["time"] == "check_in_time"
+
+
+def test_a_column_of_users_that_says_not_available_names_nobody(tmp_path: Path) -> None:
+    text = rows("Gift Sender Name", "order_date", "item", order_date=a_time, item="tent {}".format, **{"Gift Sender Name": lambda n: "Not Available" if n % 20 else "Ann"})  # fmt: skip
+    with pytest.raises(InputError, match="no user column that is sure"):
+        described(tmp_path, text)
+
+
+def test_who_reviewed_under_a_title_is_proposed_as_the_user(tmp_path: Path) -> None:
+    text = rows("name", "date", "title", name=lambda n: f"Ann {chr(65 + n % 26)}ox{'x' * (n // 26)}", date=a_time, title="good bank {}".format)  # fmt: skip
+    with pytest.raises(InputError) as refused:
+        described(tmp_path, text)
+    assert 'user = "name"' in refused.value.proposal
+
+
+def test_the_device_of_a_user_is_nobody(tmp_path: Path) -> None:
+    lines = [{"user": {"device": f"Pixel {n % 3}"}, "visitor": a_user(n), "time": a_time(n), "item": f"x{n}"} for n in range(40)]  # fmt: skip
+    text = "\n".join(map(json.dumps, lines))
+    with opened(tmp_path, write(tmp_path, "rows.jsonl", text)) as export:
+        assert export.description.columns["user"] == "visitor"
 
 
 def test_of_times_named_alike_the_one_that_more_rows_have_is_taken(tmp_path: Path) -> None:

@@ -14,8 +14,15 @@ SEPARATORS: Final = " _-$"
 _WORDS: Final[dict[str, Any]] = tomllib.loads(
     resources.files("eventabs.ingest").joinpath("words.toml").read_text("utf-8")
 )
-_BESIDE: Final[dict[str, set[str]]] = {role: {*words.split()} for role, words in _WORDS["beside"].items()}
-NEVER: Final[dict[str, set[str]]] = {role: {*words.split()} for role, words in _WORDS["never"].items()}
+_SIMPLIFIED: Final = {ord(pair[0]): pair[1] for pair in _WORDS["traditional"].split()}
+
+
+def _listed(words: str) -> list[str]:
+    return words.translate(_SIMPLIFIED).split()
+
+
+_BESIDE: Final[dict[str, set[str]]] = {role: {*_listed(words)} for role, words in _WORDS["beside"].items()}
+NEVER: Final[dict[str, set[str]]] = {role: {*_listed(words)} for role, words in _WORDS["never"].items()}
 _PREFERRED: Final[dict[str, list[str]]] = {role: words.split() for role, words in _WORDS["preferred"].items()}
 StatedUnit = DurationUnit | Literal["ns", "us"]  # the last ones are converted, but no setting names them
 _UNITS, _LAST_UNITS = (
@@ -24,7 +31,7 @@ _UNITS, _LAST_UNITS = (
 )
 _BESIDE["duration"].update(_UNITS)
 _WEIGHTS: Final = {
-    role: {word: float(weight) for weight, words in kinds.items() for word in words.split()}
+    role: {word: float(weight) for weight, words in kinds.items() for word in _listed(words)}
     for role, kinds in _WORDS["roles"].items()
 }
 _MINOR: Final = 0.7  # beside a word that says more, words of less weight are strange: `pickup_datetime`
@@ -55,7 +62,7 @@ def words_of(name: str) -> tuple[str, ...]:
     """Return the words of a column's name in lower case: they change at case, marks, and where known words meet."""
     found: list[str] = []
     # the accents of Latin letters go: usuário is usuario
-    without = re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFD", name))
+    without = re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFD", name.translate(_SIMPLIFIED)))
     for part in _PARTS.findall(unicodedata.normalize("NFC", without).replace("ı", "i")):
         word = part.lower()
         if word in _ALL:
@@ -86,7 +93,8 @@ def fit(name: str, role: str) -> float:
         return 0.0
     weights, beside = _WEIGHTS[role], _BESIDE["any"] | _BESIDE.get(role, set())
     # `author_association` is something else of a user, `number_consumers` how many
-    if role == "user" and (words[-1] not in beside | weights.keys() or words[0] in ("number", "num")):
+    is_count = words[0] in ("number", "num") and name[-1:] in "sS"
+    if role == "user" and (is_count or words[-1] not in beside | weights.keys()):
         return 0.0
     least = min(max(known), _MINOR)
     strange = sum(word not in beside and weights.get(word, 0.0) < least for word in words)

@@ -149,6 +149,8 @@ class Profile:
             return fit(self.column, role)
         if role in {*ACTIVITY, "duration"} and self.is_of_user:
             return 0.0
+        if role == "user" and NEVER["done"].issuperset(self.words):
+            return 0.0  # somebody's device
         found = fit(" ".join(self.names[-2:]), role)
         if role != "place":  # a branch of git is another one
             found = max(found, fit(self.names[-1], role))
@@ -245,7 +247,7 @@ class Profile:
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less
                 is_row = is_each and (self.is_of_row or self.counts_rows)
                 found *= 0.47 if is_row else 0.8 if is_code else 1.0
-                found *= not (role == "item" and self.knows_actions)
+                found *= not (role == "item" and (self.knows_actions or (is_code and self.is_never("money"))))
                 if role == "item" and self.distinct <= FEW < rows * MORE:
                     found *= 0.9  # few values are rather what was done
                 if role == "item" and self.filled < HALF and found < PLAIN_NAME:

@@ -12,7 +12,7 @@ from typing import Final
 
 import duckdb
 
-from eventabs.ingest.column_names import ACTION_WORDS, EMPTY, NOBODY, fit
+from eventabs.ingest.column_names import ACTION_WORDS, EMPTY, NOBODY, StatedUnit, fit
 from eventabs.ingest.columns_by_their_values import value_of
 from eventabs.ingest.formats.base import InputFile, SampledRow
 from eventabs.ingest.normal_form import quoted_list
@@ -58,7 +58,7 @@ def _implausible(file: Reading, roles: Collection[str], words: str) -> Iterator[
             )
             yield warning("midnights", message, setting='[input.columns] time = "...", date = "..."')
         yield from _lines(file, rows, roles, words)
-        yield from _durations(connection, roles) if {"duration", "end"} & {*roles} else ()
+        yield from _durations(connection, roles, file.unit) if {"duration", "end"} & {*roles} else ()
         if not zone and "offset" not in roles:
             hours = [(by_hour or {}).get(hour, 0) for hour in range(_HOURS)]
             yield from clock_warnings(hours, last - first, in_utc > _NEARLY_ALL * rows)
@@ -163,7 +163,9 @@ def clock_warnings(hours: Sequence[int], span: timedelta, is_utc: bool) -> Itera
     yield warning(code, _("; ").join((message, seen)), "offset", "=0")
 
 
-def _durations(connection: duckdb.DuckDBPyConnection, roles: Collection[str]) -> Iterator[InputWarning]:
+def _durations(
+    connection: duckdb.DuckDBPyConnection, roles: Collection[str], unit: StatedUnit | None
+) -> Iterator[InputWarning]:
     """Check the first users: durations last days, or go beyond the user's next row; where a thousandth does not, they are milliseconds."""
     ((rows, middle, beyond, thousandth, fine, overlapping),) = connection.execute(f"""
         SELECT count(*), coalesce(median(duration), 0), count(*) FILTER (duration > gap), count(*) FILTER (duration / 1000 > gap),
@@ -174,7 +176,7 @@ def _durations(connection: duckdb.DuckDBPyConnection, roles: Collection[str]) ->
             FROM (SELECT *, rowid AS id FROM behaviors WHERE rowid < {_HEAD}) WHERE reason IS NULL)
         WHERE duration > 0 AND following = user_id""").fetchall()
     overlap = middle >= 3 * 3600 and beyond > rows / 2 and thousandth * 2 <= beyond
-    if rows >= _LEAST and "duration" in roles and (overlap or middle >= _IMPOSSIBLE):
+    if rows >= _LEAST and "duration" in roles and not unit and (overlap or middle >= _IMPOSSIBLE):
         message = _(
             "half of the durations are longer than {hours} hours, so they look like milliseconds;"
             " if they are, say so: {setting}"

@@ -206,6 +206,7 @@ def _guess_activity(
         if each.column not in found.values()
         and each.distinct > min(HANDFUL, HALF * rows)
         and not (found and few[0].filled > ALIKE and each.is_of_row)  # an id beside what was done
+        and not each.named("result")  # a state is no thing
     ]
     if many and "item" not in taken:
         found["item"] = max(many, key=lambda each: each.distinct).column
@@ -261,9 +262,10 @@ def _choose_time(
                 and (best in (one, other) or best.values == one.values)
             )
             best, other = next(there_and_back, (best, None))
-            # all rows were written at once: `created_at` beside `comment_at`
-            if best.days == 1 and re.search("creat|创建", best.column.lower()):
+            # rows were written at once, or those of a day: `created_at` beside `comment_at`, `check_in_time`
+            if re.search("creat|创建", best.column.lower()):
                 spread = [each for each in values if not each.is_never("time") and each.days > HANDFUL]
+                spread = [each for each in spread if best.days == 1 or each.distinct > 2 * best.distinct]
                 best = max(spread, key=lambda each: each.days, default=best)
             (roles if best.score("time") >= SURE or best.days > HANDFUL else unsure)["time"] = best.column
             if other:
@@ -328,7 +330,7 @@ def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[
         if each.column == "list":  # numbered or many
             is_dated = each.share(r"(?:19|20)\d\d(?:[-/.]?\d\d?){0,2}") > 0  # 2024, 2024-05
             return not is_dated and (each.distinct > FEW or each.share(r".*\d.*") == 1)
-        return "text" in told and each.named("user") > 0 and each.share(PERSONS) > HALF
+        return bool(DONE & told.keys()) and each.named("user") > 0 and each.share(PERSONS) > HALF
 
     first = _who(free, used) or next(filter(is_whose, rest), None)
     if first or "time" not in told:

@@ -41,7 +41,8 @@ CREATE OR REPLACE MACRO month_as_number(text) AS list_transform(
     lambda word: CASE WHEN regexp_full_match(lower(word), english_month()) OR (text < 'A' AND regexp_full_match(lower(word), month_name())) THEN replace(replace(text, word || '.', word), word, CAST(
         (position(left(replace(lower(word), 'jui', 'ju'), 3) IN month_name()) - 4) // 4 % 12 + 1 AS VARCHAR)) ELSE text END)[1];
 
--- Jan 5, 2026, 3:04:05 PM; 5 de enero de 2026; 5/jan/26; Mon, 05 Jan 2026 15:04:05 +0800; 25-Feb-2008 00:20:14; Tue Apr 03 18:00:09 +0000 2012
+-- Jan 5, 2026, 3:04:05 PM; 5 de enero de 2026; 5/jan/26; Mon, 05 Jan 2026 15:04:05 +0800; 25-Feb-2008 00:20:14; Tue Apr 03 18:00:09 +0000 2012;
+-- Thu Oct 16 15:32:46 2014 -0400, of git log
 CREATE OR REPLACE MACRO named_month_time(text) AS list_transform(
     [regexp_replace(regexp_replace(regexp_replace(translate(text, '[]', ''), '(?:,| at | d[ei] | г\.|[\s\x{a0}\x{202f}])+', ' ', 'g'),
         '^(?i:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.? )|(?: \([^()]*\))$', '', 'g'),
@@ -50,8 +51,8 @@ CREATE OR REPLACE MACRO named_month_time(text) AS list_transform(
         lambda t: list_transform([rtrim(CASE
             WHEN plain < 'A' THEN regexp_replace(
                 regexp_replace(t, '^(\d{4}) (\d{1,2}) (\d{1,2})( |$)', '\1-\2-\3\4'), '^(\d{1,2})(?:st|nd|rd|th|\.)?(?:[ /-](\d{1,2})[ /-](\d{4})|/(\d{1,2})/(\d\d))(?:[ :T]|$)', '\3\5-\2\4-\1 ')
-            WHEN regexp_matches(t, ' \d{4}$') AND contains(t, ':') THEN
-                regexp_replace(t, '^(\d{1,2}) (\d{1,2}) ([\d:.]+)(?: (\S+))? (\d{4})$', '\5-\1-\2 \3\4')
+            WHEN regexp_matches(t, ' \d{4}(?: [+-]\d{4})?$') AND contains(t, ':') THEN
+                regexp_replace(t, '^(\d{1,2}) (\d{1,2}) ([\d:.]+)(?: (\S+))? (\d{4})(?: (\S+))?$', '\5-\1-\2 \3\4\6')
             ELSE regexp_replace(t, '^(\d{1,2}) (\d{1,2})(?:st|nd|rd|th)? (\d{4})( |$)', '\3-\1-\2 ') END)],
             lambda day: CASE WHEN contains(plain, '/') THEN whole_year(day) ELSE day END)[1])[1])[1];
 

@@ -167,6 +167,7 @@ def test_durations_in_milliseconds_are_told_and_the_unit_mends_them(tmp_path: Pa
     told = warnings(tmp_path, header, lines)
     assert 'duration_unit = "ms"' in told["milliseconds"]
     assert "milliseconds" not in warnings(tmp_path, header, lines, duration_unit="ms")
+    assert "milliseconds" not in warnings(tmp_path, "user,time,action,app,duration_hours", lines)
 
 
 def test_long_stays_one_after_the_other_are_no_milliseconds(tmp_path: Path) -> None:

@@ -92,6 +92,11 @@ def test_sheets_that_are_not_read_are_named_and_a_cover_or_a_hidden_one_is_not_t
     book = workbook(tmp_path / "c.xlsx", {"rows": foreign, "people": people})
     with pytest.raises(InputError, match="kogda"), opened(tmp_path, book):
         pass
+    many = [
+        *rows,
+        *(["u1", START, f"x{n}"] for n in range(20)),
+    ]  # as long as the first sheet, and it says who and when
+    assert len(facts(tmp_path, workbook(tmp_path / "e.xlsx", {"rows": foreign, "orders": many}))) == 21
     assert facts(tmp_path, workbook(tmp_path / "d.xlsx", {"people": [["user"], ["u1"]], "rows": rows}))
 
 

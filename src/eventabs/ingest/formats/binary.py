@@ -243,7 +243,7 @@ class Excel(Csv):
         if wanted and wanted not in names:
             message = _("{path} has no sheet {sheet} ([input] sheet); it has: {names}")
             raise InputError(message.format(path=file.path, sheet=wanted, names=", ".join(names)))
-        told: dict[str, set[str]] = {}
+        told, unnamed, long = dict[str, set[str]](), "", set[str]()
         kinds: dict[str, tuple[list[_Cell], str]] = {}
         kept: dict[str, CalamineSheet] = {}  # the first one with rows, which is mostly read
         hidden = {each.name for each in workbook.sheets_metadata if "Hidden" in str(each.visible)}
@@ -253,6 +253,7 @@ class Excel(Csv):
                 words = [[cell for cell in cells if cell and isinstance(cell, str)] for cells in rows]
                 at = max(range(len(rows)), key=lambda at: len(_roles(file, words[at])))
                 told[name] = _roles(file, words[at])
+                long |= {name} if len(rows) >= _LEAST else set()
                 kinds[name] = (rows[at][: filled_width(rows[at])], _COUNTED_UP.sub("", name))
                 times = {
                     each for each in words[at] if max(_fit(file, "time", each), fit(each, "date")) > _NAMED
@@ -261,13 +262,14 @@ class Excel(Csv):
                 held = [sum(cell != "" for cell in column) for column in columns if column[0] in times]
                 if held and 10 * max(held) < sum(map(any, rows[at:])):
                     told[name] -= {"time"}  # above a grid of days
-                if not (kept or told[name] & _WHO_AND_WHEN) and len(rows) >= _LEAST:
-                    told[name] = set(_WHO_AND_WHEN)  # no cover, but a table with names that say nothing here
+                if not (kept or told[name] & _WHO_AND_WHEN) and name in long:
+                    told[name], unnamed = {*_WHO_AND_WHEN}, name  # no cover: its names say nothing here
                 kept = kept or {name: sheet}
         if not told:
             message = _("{path} has no sheet with rows; name another: [input] sheet")
             raise InputError(message.format(path=file.path))
-        chosen = max(told, key=lambda name: len(told[name] & _WHO_AND_WHEN))
+        named = long - {unnamed} if unnamed else set()
+        chosen = max(told, key=lambda name: (len(told[name] & _WHO_AND_WHEN), name in named))
         others = sorted(told.keys() - hidden - {chosen}, key=names.index)
         # where the user is known, a sheet may be a person's
         is_known = bool(file.settings.user)
