@@ -335,8 +335,9 @@ def test_a_column_that_counts_or_says_a_state_is_no_thing(
 
 @pytest.mark.parametrize("column", ["order_total", "Booking_Value"])
 def test_what_a_thing_costs_is_no_thing(tmp_path: Path, column: str) -> None:
-    text = rows("user", "time", column, "ended", user=a_user, time=a_time, ended=lambda n: ("sold", "back", "lost")[n % 3], **{column: "{}.5".format})  # fmt: skip
-    columns = described(tmp_path, text).description.columns
+    values: dict[str, Any] = {"user": a_user, "time": a_time, column: "{}.5".format}
+    values["ended"] = lambda n: ("sold", "back", "lost")[n % 3]
+    columns = described(tmp_path, rows("user", "time", column, "ended", **values)).description.columns
     assert (columns["action"], columns.get("item")) == ("ended", None)
 
 
@@ -403,9 +404,10 @@ def test_when_the_rows_of_a_day_were_written_is_not_when_each_was_done(tmp_path:
 
 
 def test_a_column_of_users_that_says_not_available_names_nobody(tmp_path: Path) -> None:
-    text = rows("Gift Sender Name", "order_date", "item", order_date=a_time, item="tent {}".format, **{"Gift Sender Name": lambda n: "Not Available" if n % 20 else "Ann"})  # fmt: skip
+    values: dict[str, Any] = {"sender": lambda n: "Not Available" if n % 20 else "Ann"}
+    values |= {"order_date": a_time, "item": "tent {}".format}
     with pytest.raises(InputError, match="no user column that is sure"):
-        described(tmp_path, text)
+        described(tmp_path, rows("sender", "order_date", "item", **values))
 
 
 def test_who_reviewed_under_a_title_is_proposed_as_the_user(tmp_path: Path) -> None:

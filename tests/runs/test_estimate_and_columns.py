@@ -272,3 +272,16 @@ def test_the_same_users_without_packing_are_computed_beside_the_plan(place: Plac
     assert packed.unpacked.seconds == pytest.approx(single.seconds)
     expected = 2 * packed.unpacked.prompt_tokens + 8 * packed.unpacked.expected_output_tokens
     assert packed.unpacked.cost == pytest.approx(expected / 10**6)
+
+
+def test_columns_say_why_a_run_would_refuse_rows_that_cannot_be_read(place: Place) -> None:
+    rows = "".join(f"u{number},yesterday,tea\n" for number in range(3))
+    (place.folder / "rows.csv").write_text(f"user,time,item\n{rows}")
+    described = describe_input(with_settings(), [str(place.folder / "rows.csv")])
+    (told,) = [each.message for each in described.warnings if each.code == "refused"]
+    assert told.startswith("3 of 3 rows cannot be read (bad_time 3, first in rows.csv line 2)")
+    assert [
+        each.code
+        for each in describe_input(with_settings(), [str(place.export)]).warnings
+        if each.code == "refused"
+    ] == []

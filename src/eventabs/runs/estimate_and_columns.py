@@ -165,9 +165,13 @@ def describe_input(settings: Settings, paths: Sequence[str]) -> InputDescription
     """Read the input and say what was understood of it. Raises UsageError for input that cannot be read."""
     with opened_export(settings, paths) as export:
         sample = list(islice(export.user_logs(), built.LANGUAGE_USERS))
-        if settings.input.strict:  # else its rows and columns are what helps
-            intake.refuse_unreadable(export, settings.input)
-        return intake.describe_export(export, settings, built.prompt_language_of(settings, sample))
+        refusal, _share = intake.refusal_of(export, settings.input)
+        if refusal and settings.input.strict:  # else its rows and columns are what helps
+            raise InputError(refusal)
+        found = intake.describe_export(export, settings, built.prompt_language_of(settings, sample))
+        return (
+            replace(found, warnings=(*found.warnings, InputWarning("refused", refusal))) if refusal else found
+        )
 
 
 def first_request(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> Request:

@@ -310,7 +310,7 @@ def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator
 
 def refuse_unreadable(export: Export, settings: InputSettings, directory: RunDirectory | None = None) -> None:
     """Raise InputError where no user could be read, or too many rows not; the first of these are then in a file of the run `directory`."""
-    refusal, share = _refusal(export, settings)
+    refusal, share = refusal_of(export, settings)
     if refusal and directory and export.rejected_rows:
         write_rejects(directory, islice(export.rejects(), 10_000))  # of a large export it may be all rows
         message = _("{refusal}; the rejected rows are in {path}")
@@ -324,7 +324,7 @@ def refuse_unreadable(export: Export, settings: InputSettings, directory: RunDir
         raise error
 
 
-def _refusal(export: Export, settings: InputSettings) -> tuple[str, float]:
+def refusal_of(export: Export, settings: InputSettings) -> tuple[str, float]:
     """Return why a run is refused, "" if it is not, and the share of the rows that would have to be lost."""
     if not export.rows + export.other_rows:
         return _(
