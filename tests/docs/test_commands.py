@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,8 @@ def test_what_is_made_of_the_events_holds_them(folder: Path) -> None:
     events = [json.loads(line) for line in (folder / "demo" / "events.jsonl").read_text("utf-8").splitlines()]
     _holds_sequences(folder, events)
     _holds_a_graph(folder, events)
+    _run_python((ROOT / "examples/ocel.py").read_text("utf-8"))
+    _holds_objects(json.loads((folder / "ocel.json").read_text("utf-8")), events)
 
 
 @pytest.mark.slow
@@ -198,6 +201,24 @@ def _holds_sequences(folder: Path, events: list[dict[str, Any]]) -> None:
     for event in events:
         users[event["user_id"]].append(event["type"])
     assert [[items[number] for number in sequence] for sequence in sequences] == list(users.values())
+
+
+def _holds_objects(log: dict[str, Any], events: list[dict[str, Any]]) -> None:
+    """Hold a log against what OCEL 2.0 demands of its JSON, and against the events."""
+    assert [event["type"] for event in log["events"]] == [event["type"] for event in events]
+    for things, kinds in (("objects", "objectTypes"), ("events", "eventTypes")):
+        declared = {kind["name"]: {each["name"] for each in kind["attributes"]} for kind in log[kinds]}
+        assert len({thing["id"] for thing in log[things]}) == len(log[things])
+        assert all({each["name"] for each in t["attributes"]} == declared[t["type"]] for t in log[things])
+    assert all(datetime.fromisoformat(event["time"]).tzinfo for event in log["events"])
+    named = [{each["objectId"] for each in event["relationships"]} for event in log["events"]]
+    assert set.union(*named) == {each["id"] for each in log["objects"]}
+    (visit,) = (
+        objects
+        for objects, event in zip(named, events, strict=True)
+        if (event["user_id"], event["behaviors"]) == ("u008", [27])
+    )
+    assert visit == {"user:u008", "place:启程4S店"}
 
 
 def _holds_a_graph(folder: Path, events: list[dict[str, Any]]) -> None:
