@@ -173,8 +173,9 @@ def test_what_is_made_of_the_events_holds_them(folder: Path) -> None:
     play(EXPORTS, folder, has_model=False)
     events = [json.loads(line) for line in (folder / "demo" / "events.jsonl").read_text("utf-8").splitlines()]
     _holds_sequences(folder, events)
+    for program in ("neo4j.py", "ocel.py"):
+        _run_python((ROOT / "examples" / program).read_text("utf-8"))
     _holds_a_graph(folder, events)
-    _run_python((ROOT / "examples/ocel.py").read_text("utf-8"))
     _holds_objects(json.loads((folder / "ocel.json").read_text("utf-8")), events)
 
 
