@@ -430,18 +430,12 @@ class Ledger:
 
     def store_reply(self, call_id: int, reply: Reply) -> None:
         """Store a reply before it is read: it is paid for."""
-        self.change(
-            "calls",
-            call_id,
-            status="answered",
-            ended_at=time.time(),
-            reply=pack_text(reply.text),
-            reasoning=pack_text(reply.reasoning) if reply.reasoning else None,
-            finish_reason=reply.finish_reason,
-            usage_reported=reply.usage_reported,
-            seconds=reply.seconds,
-            tier=reply.tier or None,
-            **reply.usage._asdict(),
+        texts = pack_text(reply.text), pack_text(reply.reasoning) if reply.reasoning else None
+        told = reply.finish_reason, reply.usage_reported, reply.seconds, reply.tier or None
+        self.rows(
+            "UPDATE calls SET status = 'answered', ended_at = ?, reply = ?, reasoning = ?, finish_reason = ?, usage_reported = ?,"
+            " seconds = ?, tier = ?, prompt_tokens = ?, completion_tokens = ?, reasoning_tokens = ?, cached_tokens = ? WHERE id = ?",
+            *(time.time(), *texts, *told, *reply.usage, call_id),
         )
 
     def fail_call(self, call_id: int, error: str, changes: Iterable[PartChange]) -> None:
@@ -451,7 +445,7 @@ class Ledger:
 
     def settle(self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]) -> None:
         """Store what a stored reply means for each of its parts."""
-        self.change("calls", call_id, status="read")
+        self.rows("UPDATE calls SET status = 'read' WHERE id = ?", call_id)
         self.add_outcomes(call_id, outcomes, changes)
 
     def add_outcomes(self, call_id: int, outcomes: Iterable[Outcome], changes: Iterable[PartChange]) -> None:
@@ -531,7 +525,7 @@ _CHUNK = 2048  # behaviors
 _CHUNKED = b"E"  # no deflated value begins so
 _INDEX_LENGTH = 4  # bytes that hold the length of the index
 _FAST = 1  # deflate level: logs shrink by nine tenths already here
-_SMALL = 8192  # bytes: all of a value that small lies in the smallest window that costs it nothing
+_TINY, _SMALL = 1024, 8192  # bytes: only copied; deflated in the smallest window that costs nothing
 
 MOST_TIMES = 32  # that a value may be as large as what is stored of it
 _ALWAYS_ALLOWED = 1024 * 1024  # bytes; so far it may shrink as it likes
@@ -664,7 +658,10 @@ def unpack_text(blob: bytes | None) -> str:
 
 
 def _deflate(data: bytes, first: bytes = b"") -> bytes:
-    if len(first) + len(data) <= _SMALL:
+    if (size := len(first) + len(data)) <= _TINY:  # one stored block, as RFC 1950 and 1951 have it
+        sizes = size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little")
+        return b"\x78\x01\x01" + sizes + (whole := first + data) + zlib.adler32(whole).to_bytes(4)
+    if size <= _SMALL:
         begun, deflater = _begun(first)
         deflater = deflater.copy()
         return begun + deflater.compress(data) + deflater.flush()
