@@ -172,7 +172,6 @@ class Engine:
             place.receive(0)
             place.enter()
         if ended % EVERY_BATCHES == 0:
-            self._report_now()
             await self.session.save()
 
     async def _ask(self, call_id: int, request: Request, place: "_Place") -> Reply:
