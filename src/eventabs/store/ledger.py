@@ -658,9 +658,8 @@ def unpack_text(blob: bytes | None) -> str:
 
 
 def _deflate(data: bytes, first: bytes = b"") -> bytes:
-    if (size := len(first) + len(data)) <= _TINY:  # one stored block, as RFC 1950 and 1951 have it
-        sizes = size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little")
-        return b"\x78\x01\x01" + sizes + (whole := first + data) + zlib.adler32(whole).to_bytes(4)
+    if (size := len(first) + len(data)) <= _TINY:
+        return zlib.compress(first + data, 0, 9)
     if size <= _SMALL:
         begun, deflater = _begun(first)
         deflater = deflater.copy()

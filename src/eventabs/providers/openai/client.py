@@ -355,8 +355,7 @@ class OpenAIProvider(Channel):
         """Send the body and read the answer as far as it comes, under the limits of time and size."""
         limits, now, assembler = self.endpoint.llm, asyncio.get_running_loop().time, ReplyAssembler()
         idle_timeout = limits.idle_timeout if body.get("stream") else limits.call_timeout
-        started = now()
-        last = started + limits.call_timeout
+        last = (started := now()) + limits.call_timeout
         sending = self.send("POST", self.address.url, orjson.dumps(body))
         try:
             async with self.answer(sending, idle_timeout) as (chunks, context, timeout):
@@ -367,10 +366,10 @@ class OpenAIProvider(Channel):
                     has_content = self._add(payloads, assembler, context)
                     if has_content:
                         on_content(assembler.characters)
-                    if has_content or (reader.is_document and not chunk.isspace()):
-                        timeout.reschedule(min(last, now() + idle_timeout))
                     if payloads and payloads[-1] == _DONE:
                         timeout.reschedule(min(last, now() + 1.0))
+                    elif has_content or (reader.is_document and not chunk.isspace()):
+                        timeout.reschedule(min(last, now() + idle_timeout))
                 self._add(reader.finish(), assembler, context)
             if reader.is_document:
                 assembler.end()

@@ -468,13 +468,13 @@ class ReplyAssembler:
     def _add_choice(self, choice: dict[str, Any]) -> None:
         if choice.get("index"):
             return
-        message = choice.get("delta") or choice.get("message")
-        # MiniMax repeats the whole message after the last delta.
-        is_repeated = not choice.get("delta") and self.characters > 0
-        if isinstance(message, dict) and not is_repeated:
-            self._add_content(message.get("content") or message.get("refusal"), self._text)
-            thought = message.get("reasoning_content") or message.get("reasoning") or message.get("thinking")
-            self._add_content(thought, self._reasoning)
+        # MiniMax repeats the whole message after the last delta
+        message = choice.get("delta") or (None if self.characters else choice.get("message"))
+        if isinstance(message, dict):
+            get = message.get
+            self._add_content(get("content") or get("refusal"), self._text)
+            if thought := get("reasoning_content") or get("reasoning") or get("thinking"):
+                self._add_content(thought, self._reasoning)
         if isinstance(reason := choice.get("finish_reason"), str) and reason:
             self.finish_reason = _FINISH_REASONS.get(reason, "stop")
 
@@ -503,9 +503,10 @@ def count_in(document: Mapping[str, Any], *path: str) -> int:
     value: Any = document
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
-    with suppress(TypeError, ValueError, OverflowError):
-        return max(0, min(int(value), _MAX_TOKENS))  # also 12.0 and "12"
-    return 0
+    try:
+        return max(0, min(int(value or 0), _MAX_TOKENS))  # also 12.0 and "12"
+    except (TypeError, ValueError, OverflowError):
+        return 0
 
 
 MASK = "[redacted]"
