@@ -201,7 +201,7 @@ def test_a_fault_of_the_program_or_the_disk_is_not_called_damage(place: Place, f
 def test_the_command_that_the_error_names_makes_a_ledger_again(place: Place) -> None:
     path = place.out / "ledger.sqlite"
     with path.open("r+b") as file:
-        file.seek(3 * 4096 + 8)
+        file.seek(3 * 8192 + 8)
         file.write(bytes(16))
     _said, _with, command = error_of(report, place).partition("with: ")
     subprocess.run(command, shell=True, check=True, cwd=place.folder)  # noqa: S602  as a person pastes it

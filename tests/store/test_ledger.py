@@ -104,7 +104,7 @@ def test_a_damaged_ledger_is_refused_in_one_line_or_still_whole(
     ledger.close()
     path = folder / "ledger.sqlite"
     with path.open("r+b") as file:
-        file.seek(page * 4096 % path.stat().st_size)
+        file.seek(page * 8192 % path.stat().st_size)
         file.write(garbage)
     try:
         opened = Ledger.open(path)
