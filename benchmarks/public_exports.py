@@ -157,7 +157,7 @@ def faults(
     odd, also = [], entry.get("also", {})
     users = [*_listed(entry.get("user")), *also.get("user", [])] or [""]
     times = [*_listed(entry.get("time"))[1:], *also.get("time", [])]
-    used = roles.get("time", "") if roles.get("time") in times else None
+    used = roles.get("time", "") if roles.get("time") in times and "date" not in roles else None
     truths = [truth(path, entry, user or None, used) for user in users]
     own = "" if any(users) else options.user or (re.findall('^"(.*)"$', roles.get("user", "")) or [""])[0]
     read = Counter((user, time) for user, time, _lasting in found.elements())
@@ -332,9 +332,8 @@ def written_outcome(path: Path, entry: Rule, written: str, work: Path, truth: Tr
     """Read a file by the settings that a second person wrote, who may also have refused it."""
     told: dict[str, Any] = {"id": entry["id"], "expect": entry["expect"], "odd": ["refused"]}
     try:
-        told["odd"], _warned, told["roles"] = faults(
-            path, entry, tomllib.loads(written)["input"], work, truth
-        )
+        settings = {"max_rejects": 0.5, **tomllib.loads(written)["input"]}  # a run would name the share
+        told["odd"], _warned, told["roles"] = faults(path, entry, settings, work, truth)
     except (EventabsError, tomllib.TOMLDecodeError) as error:
         rightly = "wrong, and said" if entry["expect"] == "read" else "rightly refused"
         return told | {"untouched": f"{error}", "result": rightly}

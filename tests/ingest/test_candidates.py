@@ -484,3 +484,34 @@ def test_ends_at_a_time_of_day_before_their_start_are_of_the_next_day_and_said(t
         (said,) = [each.message for each in export.description.warnings if each.code == "next_day_ends"]
         assert said.startswith("10 of 40 rows")
         assert {each.duration for log in export.user_logs() for each in log.behaviors} == {8 * 3600, 3600}
+
+
+def test_a_time_of_day_before_the_day_is_a_time_in_either_order_of_the_day(tmp_path: Path) -> None:
+    values: dict[str, Any] = {"user": a_user, "time": "06:30 {}/10/2023".format, "item": str, "count": 28}
+    export = described(tmp_path, rows("user", "time", "item", **values))
+    assert (export.behaviors, export.rejected_rows) == (27, 1)  # the 0th
+    assert str(export.description.rows[0].behavior.start) == "2023-10-01 06:30:00"
+
+
+def test_seconds_into_a_film_are_no_offset_and_its_length_is_no_duration(tmp_path: Path) -> None:
+    lines = [
+        {"video": {"length": 16887}, "content_offset_seconds": 30 * n, "commenter": a_user(n), "time": a_time(n), "text": f"so {n} it is"}
+        for n in range(60)
+    ]  # fmt: skip
+    with opened(tmp_path, write(tmp_path, "rows.jsonl", "\n".join(map(json.dumps, lines)))) as export:
+        assert export.description.columns == {"user": "commenter", "time": "time", "text": "text"}
+
+
+def test_what_counts_is_nothing_that_was_done_though_no_column_says_what_was(tmp_path: Path) -> None:
+    values: dict[str, Any] = {"user": a_user, "time": a_time, "steps_recorded": lambda n: n * 37 % 400}
+    columns = described(
+        tmp_path, rows("user", "time", "steps_recorded", count=200, **values)
+    ).description.columns
+    assert columns == {"user": "user", "time": "time", "action": "=record"}
+
+
+def test_who_wrote_a_text_under_a_name_of_any_form_is_proposed_as_the_user(tmp_path: Path) -> None:
+    text = rows("name", "time", "text", name="阿明{}".format, time=a_time, text="so {} it is".format)
+    with pytest.raises(InputError) as refused:
+        described(tmp_path, text)
+    assert 'user = "name"' in refused.value.proposal

@@ -71,6 +71,7 @@ def test_sql_compares_words_as_python_does(word: str) -> None:
         ("会员编号", "user"),
         ("會員編號", "user"),
         ("num_conta", "user"),
+        ("appointment_date", "date"),
         ("Assigned To: Full Name", "user"),
         ("商品名称", "item"),
         ("訂單時間", "time"),

@@ -225,6 +225,7 @@ class Profile:
                 found *= 1.0 if self.read > HALF else 0.5 if self.read > NEARLY_NONE else 0.1
             case "duration":
                 found *= self.share(_LASTING) > ALIKE
+                found *= self.distinct > 1 or not self.names[1:]  # how long the film is, not what a row lasts
                 if is_code and found <= SURE_NAME and not stated_unit(" ".join(self.names[-2:])):
                     found *= 0.5
             # nobody comes back: a name alone is rather that of a thing
@@ -242,6 +243,8 @@ class Profile:
             # numbers of what was done are few
             case "action" if (is_code or self.is_of_row) and self.distinct > FEW:
                 found *= 0.1
+            case "offset" if self.distinct > 2 * FEW:  # seconds into a film, say
+                found = 0.0
             case "text" | "media" if is_code:
                 found *= 0.1
             case "item" | "place":  # numbers name nothing, an id or address of the row itself even less

@@ -100,9 +100,11 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if role in roles or role in unsure or each.column in used:
             continue
         close = [other for rest, of, other in pairs if of == role and rest > score - NEAR_BY]
+        if role in ("user", "action", "item") and score < 2 * MORE:
+            continue  # it holds nobody, and nothing that was done
         if role == "user":
-            if score < 2 * MORE or (score < ASKED and _who(free, used)):
-                continue  # it holds nobody, or somebody else comes back
+            if score < ASKED and _who(free, used):
+                continue  # somebody else comes back
             plain_ones = [one for one in close if one.named(role) > 1]
             each, near[role] = _finest([*plain_ones, each][0], close)  # noqa: PLW2901
             used |= {one.column for one in free if one is not each and one.is_another_name_of(each)}
@@ -330,7 +332,8 @@ def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[
         if each.column == "list":  # numbered or many
             is_dated = each.share(r"(?:19|20)\d\d(?:[-/.]?\d\d?){0,2}") > 0  # 2024, 2024-05
             return not is_dated and (each.distinct > FEW or each.share(r".*\d.*") == 1)
-        return bool(DONE & told.keys()) and each.named("user") > 0 and each.share(PERSONS) > HALF
+        is_person = "text" in told or each.share(PERSONS) > HALF
+        return is_person and bool(DONE & told.keys()) and each.named("user") > 0
 
     first = _who(free, used) or next(filter(is_whose, rest), None)
     if first or "time" not in told:

@@ -131,11 +131,11 @@ def _own_rows(connection: duckdb.DuckDBPyConnection, rows: Query, shard: Shard) 
 
 def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | None:
     """Return whether dates such as 13/04/2026 are day-first: a number above 12 decides; None if the first rows have no such dates."""
-    date = f'SELECT coalesce("date", "time") AS day FROM ({rows.sql})'
-    short = "regexp_matches(trim(day), short_date())"
+    date = f'SELECT day_before_clock(trim(coalesce("date", "time"))) AS day FROM ({rows.sql})'
+    short = "regexp_matches(day, short_date())"
     if not number(connection, f"SELECT count(*) FROM ({date} LIMIT 2000) WHERE {short}"):
         return None
-    first, second = (f"CAST(regexp_extract(trim(day), short_date(), {group}) AS INTEGER)" for group in (1, 2))
+    first, second = (f"CAST(regexp_extract(day, short_date(), {group}) AS INTEGER)" for group in (1, 2))
     ((day_first, month_first, differs),) = connection.execute(
         f"SELECT bool_or({first} > 12), bool_or({second} > 12), bool_or({first} <> {second}) FROM ({date}) WHERE {short}"
     ).fetchall()

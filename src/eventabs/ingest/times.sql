@@ -64,6 +64,10 @@ CREATE OR REPLACE MACRO is_digit(character) AS character BETWEEN '0' AND '9';
 CREATE OR REPLACE MACRO time_of_day() AS
     '^(?:[上下]午 ?)?\d{1,2}:\d{1,2}(?::\d{1,2}(?:[.,]\d+)?)?(?:[ \x{a0}\x{202f}]?[AaPp]\.?[Mm]\.?)?$';
 
+-- 06:30 11/10/2023: the day behind the time of day
+CREATE OR REPLACE MACRO day_before_clock(text) AS CASE WHEN ':' IN (text[2], text[3])
+    THEN regexp_replace(text, '^(\d?\d:\d\d(?::\d\d)?),? (\d.{5,9})$', '\2 \1') ELSE text END;
+
 -- 8, 093005, 9H 30M 5S: times of day beside a date
 CREATE OR REPLACE MACRO bare_clock() AS '(?:[01]?\d|2[0-3])(?:[0-5]\d[0-5]\d|H [0-5]?\dM [0-5]?\dS)?';
 
@@ -73,7 +77,8 @@ CREATE OR REPLACE MACRO bare_clock() AS '(?:[01]?\d|2[0-3])(?:[0-5]\d[0-5]\d|H [
 CREATE OR REPLACE MACRO spelled_time(text, day, dayfirst) AS list_transform(
     [CASE WHEN day IS NOT NULL AND (regexp_matches(text, time_of_day()) OR regexp_full_match(text, bare_clock()))
         THEN regexp_replace(day, '[ T]00:00(?::00(?:\.0+)?)?$', '') || ' '
-            || regexp_replace(text, '^(\d?\d)(?:(\d\d)(\d\d)|H (\d+)M (\d+)S)$', '\1:\2\4:\3\5') ELSE text END],
+            || regexp_replace(text, '^(\d?\d)(?:(\d\d)(\d\d)|H (\d+)M (\d+)S)$', '\1:\2\4:\3\5')
+        ELSE day_before_clock(text) END],
     lambda t: CASE
         WHEN contains(t, '午') OR contains(t, '星期') OR t[5] IN ('年', '년')
             THEN chinese_time(replace(replace(translate(t, '년월일', '年月日'), '오전', '上午'), '오후', '下午'))
