@@ -151,6 +151,8 @@ class Profile:
             return 0.0
         if role == "user" and NEVER["done"].issuperset(self.words):
             return 0.0  # somebody's device
+        if role == "duration" and not NEVER[role].isdisjoint(words_of(self.names[-2])):
+            return 0.0  # how long the film is
         found = fit(" ".join(self.names[-2:]), role)
         if role != "place":  # a branch of git is another one
             found = max(found, fit(self.names[-1], role))
@@ -225,7 +227,6 @@ class Profile:
                 found *= 1.0 if self.read > HALF else 0.5 if self.read > NEARLY_NONE else 0.1
             case "duration":
                 found *= self.share(_LASTING) > ALIKE
-                found *= self.distinct > 1 or not self.names[1:]  # how long the film is, not what a row lasts
                 if is_code and found <= SURE_NAME and not stated_unit(" ".join(self.names[-2:])):
                     found *= 0.5
             # nobody comes back: a name alone is rather that of a thing
