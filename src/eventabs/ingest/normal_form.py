@@ -148,10 +148,10 @@ BEGINS: Final = 1
 ENDS: Final = -1
 
 # Each unit's words, longest first: the first that fits is taken.
-_DAYS: Final = "天|日|days?|d"
-_HOURS: Final = "个?小时|时|hours?|hrs?|h"
-_MINUTES: Final = "分钟|分|minutes?|mins?|m"
-_SECONDS: Final = "秒钟?|seconds?|secs?|s"
+_DAYS: Final = "天|日|일|days?|d"
+_HOURS: Final = "[个個]?小[时時]|時間|[时時]|시간|hours?|hrs?|h"
+_MINUTES: Final = "分[钟鐘]?|분|minutes?|mins?|m"
+_SECONDS: Final = "秒[钟鐘]?|초|seconds?|secs?|s"
 _NUMBER: Final = r"\d{1,12}(?:\.\d{1,9})?"
 _UNITS: Final = "".join(f"(?:({_NUMBER}) ?(?:{unit}) ?)?" for unit in (_DAYS, _HOURS, _MINUTES, _SECONDS))
 # The end of a description: any of hours, minutes and seconds.
