@@ -66,7 +66,7 @@ def test_an_hour_beside_its_date_is_a_time_once_it_is_named_and_a_minute_lasts_n
     )
     assert described(tmp_path, text).description.columns == {"user": "user", "time": "date", "item": "item"}
     export = described(tmp_path, text, {"time": "hour"})
-    first = export.description.rows[0].behavior
+    first = export.description.rows[0][1].behaviors[0]
     assert (first.start.hour, first.duration) == (8, None)
 
 
@@ -76,7 +76,7 @@ def test_a_time_of_six_digits_beside_its_date_is_read(tmp_path: Path) -> None:
     )
     export = described(tmp_path, text)
     assert codes(export) == []
-    assert export.description.rows[1].behavior.start.isoformat() == "2026-01-15T09:30:01"
+    assert export.description.rows[1][1].behaviors[0].start.isoformat() == "2026-01-15T09:30:01"
 
 
 @pytest.mark.parametrize("part", ["month", "weekday"])
@@ -154,7 +154,7 @@ def test_few_channels_say_where_from_and_not_what_was_done(tmp_path: Path) -> No
 def test_a_date_with_the_name_of_its_month_is_the_day_of_a_time_of_day(tmp_path: Path, date: str) -> None:
     text = rows("user", "time", "date", "item", user="u", time="08:00", date=f'"{date}"', item=str)
     export = described(tmp_path, text)
-    assert export.description.rows[0].behavior.start.isoformat() == "2026-01-15T08:00:00"
+    assert export.description.rows[0][1].behaviors[0].start.isoformat() == "2026-01-15T08:00:00"
 
 
 def test_a_time_of_day_beside_its_date_stays(tmp_path: Path) -> None:
@@ -490,7 +490,7 @@ def test_a_time_of_day_before_the_day_is_a_time_in_either_order_of_the_day(tmp_p
     values: dict[str, Any] = {"user": a_user, "time": "06:30 {}/10/2023".format, "item": str, "count": 28}
     export = described(tmp_path, rows("user", "time", "item", **values))
     assert (export.behaviors, export.rejected_rows) == (27, 1)  # the 0th
-    assert str(export.description.rows[0].behavior.start) == "2023-10-01 06:30:00"
+    assert str(export.description.rows[0][1].behaviors[0].start) == "2023-10-01 06:30:00"
 
 
 def test_seconds_into_a_film_are_no_offset_and_its_length_is_no_duration(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 from .column_names import canonical_action as canonical_action
-from .columns_rows_and_warnings_shown import Description as Description, ReadRow as ReadRow
+from .columns_rows_and_warnings_shown import Description as Description
 from .files_archives_encodings import FileStamp as FileStamp, expand as expand
 from .input_settings import InputSettings as InputSettings
 from .normal_form import (

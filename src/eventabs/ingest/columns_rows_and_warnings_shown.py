@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import itemgetter
 from statistics import median
 from typing import Final
 
@@ -20,7 +21,7 @@ from eventabs.ingest.roles_and_known_schemas import Reading
 from eventabs.ingest.roles_of_columns import BEHIND, JOINED, NO_COLUMN, input_table, warning
 from eventabs.ingest.sort_and_pair import RowCounts
 from eventabs.interface_language import gettext as _
-from eventabs.shared_records import Behavior, ColumnsFound, InputWarning
+from eventabs.shared_records import Behavior, ColumnsFound, InputWarning, UserLog
 
 _LEAST: Final = 50  # rows; of fewer a share means nothing
 _LISTED: Final = 12  # columns without a role
@@ -196,22 +197,11 @@ def _percent(share: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadRow:
-    """A row as the file has it, and the behavior that it became."""
-
-    file: str
-    line: int
-    text: str
-    user_id: str
-    behavior: Behavior
-
-
-@dataclass(frozen=True, slots=True)
 class Description:
     """What was understood of an export."""
 
     mappings: tuple[ColumnsFound, ...]
-    rows: tuple[ReadRow, ...]
+    rows: tuple[tuple[str, UserLog], ...]  # some, each beside the behavior that it became
     warnings: tuple[InputWarning, ...]
     proposal: str
 
@@ -386,7 +376,7 @@ def _left_out_rows(files: Sequence[Reading], rows: RowCounts) -> Iterator[InputW
             yield warning("one_person", message, schema=name, user=reading.schema.one_user)
 
 
-def _read_rows(file: Reading, sample: Sequence[SampledRow]) -> tuple[ReadRow, ...]:
+def _read_rows(file: Reading, sample: Sequence[SampledRow]) -> tuple[tuple[str, UserLog], ...]:
     """Return some rows of the first file, of different actions where there are several, with what they became."""
     texts = {row.line: row.text for row in sample}
     # the first row of each action, then the others
@@ -394,5 +384,5 @@ def _read_rows(file: Reading, sample: Sequence[SampledRow]) -> tuple[ReadRow, ..
         FROM behaviors WHERE file = 0 AND reason IS NULL AND line <= ?
         ORDER BY row_number() OVER (PARTITION BY action ORDER BY line), line LIMIT 3"""
     found = file.source.file.connection.execute(query, [max(texts, default=0)]).fetchall()
-    rows = (ReadRow(file.name, row[7], texts[row[7]], str(row[0]), Behavior(*row[1:])) for row in found)
-    return tuple(sorted(rows, key=lambda row: row.line))
+    rows = ((user_id, Behavior(*facts)) for user_id, *facts in sorted(found, key=itemgetter(7)))
+    return tuple((texts[one.line], UserLog(str(user_id), (one,))) for user_id, one in rows)

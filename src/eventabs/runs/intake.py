@@ -76,10 +76,10 @@ def describe_export(export: Export, settings: Settings, language: Language = "en
     counted: dict[str, Any] = {name: getattr(export, name) for name in names}
     read = InputRead(files=len(export.files), encodings=encodings, **counted)
     rows = []
-    for row in found.rows:
-        block = "".join(compactor.block("", UserLog(row.user_id, (row.behavior,))))
-        line = block.rstrip().rpartition("\n ")[2]
-        rows.append(RowShown(row.file, row.line, row.text, f"{row.behavior.start:%Y-%m-%d} {line}"))
+    for text, log in found.rows:
+        (one,) = log.behaviors
+        line = "".join(compactor.block("", log)).rstrip().rpartition("\n ")[2]
+        rows.append(RowShown(export.files[one.file], one.line, text, f"{one.start:%Y-%m-%d} {line}"))
     unmet = built.unmet_rules(settings, language, (word for word, _rows in export.actions()))
     unknown, conversions = dict[str, int](), dict[str, int]()
     if not settings.is_remote:
