@@ -129,11 +129,6 @@ class Profile:
         """Whether most of its values are words for what was done."""
         return sum(plain(value) in CANONICAL for value in self.values) > HALF * self.filled * len(self.values)
 
-    @property
-    def is_thing(self) -> bool:
-        """Whether its values are rather things than actions: addresses, paths, files, packages."""
-        return self.share(r"\S*[\w)][/.\\]\w\S*") > HALF
-
     def is_never(self, role: str) -> bool:
         """Whether its name has a word with which it is not of a role; `done`: it says who somebody is, not what was done."""
         return not NEVER[role].isdisjoint(self.words)

@@ -197,7 +197,8 @@ def _guess_activity(
         and not (each.named("date") and each.share(r"\d+[-/.年]\d.*") > HALF)
     ]
     few = [each for each in texts if each.distinct <= min(FEW, max(2, HALF * rows))]
-    few = [each for each in few if not (each.is_of_row or each.is_thing)]
+    # addresses, paths, files and packages are rather things
+    few = [each for each in few if not each.is_of_row and each.share(r"\S*[\w)][/.\\]\w\S*") <= HALF]
     found = dict[str, str]()
     if few and "action" not in taken:
         few.sort(key=lambda each: (each.knows_actions, each.named("result") > 0, each.filled), reverse=True)
