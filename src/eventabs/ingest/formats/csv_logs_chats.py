@@ -356,26 +356,22 @@ class Csv(Format):
         """Yield the first line (1-based), text, and fields or None where it is broken, of each record, the header first; none is blank."""
         end = self.file.content.lines - self.layout.below if self.layout.below else None
         lines = islice(files.lines(self.file.text), self.layout.above, end)
-        width, delimiter = len(self.columns), self.layout.dialect.delimiter
+        width, (delimiter, quote) = len(self.columns), self.layout.dialect
         ahead = deque[tuple[int, str]]()  # lines that were read to find a closing quote, not yet used
         while following := ahead.popleft() if ahead else next(lines, None):
             line, text = following
             fields = self._split(text)
-            if fields is None and text.count(self.layout.dialect.quote) % 2:
-                inside = deque[tuple[int, str]]()
+            if fields is None and text.count(quote) % 2:
                 # a quote that is never closed must not swallow the file
-                for each in islice(chain(ahead, lines), 1000):
-                    inside.append(each)
-                    if each[1].count(self.layout.dialect.quote) % 2:
-                        break
-                behind = islice(ahead, len(inside), None)
-                joined = [text, *(part for _line, part in inside)]
+                ahead.extend(islice(lines, 1000 - len(ahead)))
+                odd = (at for at, (_line, part) in enumerate(ahead, start=1) if part.count(quote) % 2)
+                joined = [text, *(part for _line, part in islice(ahead, next(odd, None)))]
                 # lines that each are a row when quotes count as plain characters; two fields are a text's
                 are_rows = width > 2 and all(line.count(delimiter) == width - 1 for line in joined)  # noqa: PLR2004
                 if (found := self._split("\n".join(joined))) and not are_rows:
-                    text, fields, ahead = "\n".join(joined), found, deque(behind)
-                else:
-                    ahead = deque([*inside, *behind])
+                    text, fields = "\n".join(joined), found
+                    for _part in joined[1:]:
+                        ahead.popleft()
             if "".join(fields or text).strip():
                 yield line, text, fields
 
