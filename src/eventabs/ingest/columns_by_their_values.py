@@ -144,10 +144,10 @@ class Profile:
             return fit(self.column, role)
         if role in {*ACTIVITY, "duration"} and self.is_of_user:
             return 0.0
-        if role == "user" and NEVER["done"].issuperset(self.words):
-            return 0.0  # somebody's device
-        if role == "duration" and not NEVER[role].isdisjoint(words_of(self.names[-2])):
-            return 0.0  # how long the film is
+        is_device = role == "user" and NEVER["done"].issuperset(self.words)  # somebody's
+        is_length = role == "duration" and not NEVER[role].isdisjoint(words_of(self.names[-2]))  # of a film
+        if is_device or is_length:
+            return 0.0
         found = fit(" ".join(self.names[-2:]), role)
         if role != "place":  # a branch of git is another one
             found = max(found, fit(self.names[-1], role))

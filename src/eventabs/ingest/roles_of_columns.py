@@ -97,11 +97,10 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     scored = ((each.score(role), role, each) for role in open_roles for each in free)
     pairs = sorted((pair for pair in scored if pair[0]), key=lambda pair: -pair[0])
     for score, role, each in pairs:
-        if role in roles or role in unsure or each.column in used:
+        is_nothing = role in ("user", "action", "item") and score < 2 * MORE  # nobody, and nothing done
+        if role in roles or role in unsure or each.column in used or is_nothing:
             continue
         close = [other for rest, of, other in pairs if of == role and rest > score - NEAR_BY]
-        if role in ("user", "action", "item") and score < 2 * MORE:
-            continue  # it holds nobody, and nothing that was done
         if role == "user":
             if score < ASKED and _who(free, used):
                 continue  # somebody else comes back
