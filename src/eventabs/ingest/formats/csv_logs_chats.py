@@ -522,11 +522,10 @@ class Lines(Csv):
 
 def _pairs(line: str, pair: re.Pattern[str], known: Collection[str] = ()) -> dict[str, str]:
     """Return the fields that a line names (of `known` columns, if any are), time and level at its begin, and the rest, in which others stay."""
-    stamp = _STAMPED.match(line)
-    rest = line[stamp.end() :] if stamp else line
-    level = _LEVEL.match(rest)
-    rest = rest[level.end() :] if level else rest
-    found = {**({"time": stamp[1]} if stamp else {}), **({"level": level[1]} if level else {})}
+    found, rest = dict[str, str](), line
+    for name, form in (("time", _STAMPED), ("level", _LEVEL)):
+        if begin := form.match(rest):
+            found[name], rest = begin[1], rest[begin.end() :]
     if rest.endswith("}"):
         with suppress(ValueError, RecursionError):
             said = json.loads(rest[rest.index("{") :])
