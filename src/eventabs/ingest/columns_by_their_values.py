@@ -142,11 +142,10 @@ class Profile:
             return SURE_NAME * (self.share(_BELOW_HOUR) > ALIKE)
         if not depth:
             return fit(self.column, role)
-        if role in {*ACTIVITY, "duration"} and self.is_of_user:
-            return 0.0
+        is_of_user = role in {*ACTIVITY, "duration"} and self.is_of_user
         is_device = role == "user" and NEVER["done"].issuperset(self.words)  # somebody's
         is_length = role == "duration" and not NEVER[role].isdisjoint(words_of(self.names[-2]))  # of a film
-        if is_device or is_length:
+        if is_of_user or is_device or is_length:
             return 0.0
         found = fit(" ".join(self.names[-2:]), role)
         if role != "place":  # a branch of git is another one
