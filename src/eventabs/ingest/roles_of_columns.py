@@ -391,11 +391,8 @@ def required(source: Format, choice: Choice) -> dict[str, str]:
     if "time" in proposed:
         near: dict[str, object] = {**choice.near}
         settings = {**given.kept(), **({} if "user" in proposed or has_user else {"user": "me"})}
-        day = proposed.get("date", proposed["time"])
-        who, days = (
-            next((each for each in choice.profiles if each.column == column), None)
-            for column in (proposed.get("user"), day)
-        )
+        by_column: dict[str | None, Profile] = {each.column: each for each in reversed(choice.profiles)}
+        who, days = map(by_column.get, (proposed.get("user"), proposed.get("date", proposed["time"])))
         if who and HALF < who.filled < 1 - given.max_rejects / 2:  # deleted accounts, say
             settings["max_rejects"] = round(1 - who.filled + NEARLY_NONE, 2)
         if days and given.dayfirst is None and days.share(_DAY_OR_MONTH) == 1:
