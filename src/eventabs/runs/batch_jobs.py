@@ -321,24 +321,23 @@ class JobRunner:
             if not self._gives_up:
                 message = _("{host} has no reply in the files of job {job}, which carried out requests")
                 raise StoppedError(message.format(host=self.service.host, job=remote.id))
-        said = remote.error
         try:
             await self._reader.settle()
         except EndpointError:
-            await self._close(job, said)
+            await self._close(job, remote.error)
             raise
-        missing = await self._close(job, said)
+        missing = await self._close(job, remote.error)
         if missing < job.requests:
             self._refusals = 0
         if remote.queue_was_full:
             if not self._gives_up:
-                await self._make_room(job, said)
+                await self._make_room(job, remote.error)
         elif remote.status == "failed" and missing == job.requests:
             message = _(
                 "{host} did not carry out job {job}: {said}; mend that, then: eventabs resume, or with --mode live"
             )
-            reason = said or _("no reason given")
-            raise StoppedError(message.format(host=self.service.host, job=remote.id, said=reason))
+            said = remote.error or _("no reason given")
+            raise StoppedError(message.format(host=self.service.host, job=remote.id, said=said))
 
     async def _read(self, file_id: str, *, may_lag: bool) -> set[Kind]:
         """Store what a file of a job holds; return the kinds of its lines. Raises EndpointError where it is gone, and neither may lag nor is given up."""
