@@ -341,9 +341,8 @@ class Csv(Format):
             writer = csv.writer(copy, lineterminator="\n")
             records = islice(self.records(), int(self.layout.has_header), None)
             for line, text, fields in self.file.stop.until(records):
-                row = fields
-                if row is None:  # of another number of fields: only its user is kept, if that is readable
-                    row = [""] * len(self.columns)
+                row = fields or [""] * len(self.columns)
+                if fields is None:  # of another number of fields: only its user is kept, if that is readable
                     parts = text.split() if dialect.is_blank else text.split(dialect.delimiter)
                     before = "".join(parts[: user + 1])
                     # the last field may be cut off, and behind a quote none is certain
