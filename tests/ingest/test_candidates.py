@@ -515,3 +515,17 @@ def test_who_wrote_a_text_under_a_name_of_any_form_is_proposed_as_the_user(tmp_p
     with pytest.raises(InputError) as refused:
         described(tmp_path, text)
     assert 'user = "name"' in refused.value.proposal
+
+
+def test_a_thing_that_few_rows_have_keeps_its_role_by_its_name(tmp_path: Path) -> None:
+    values: dict[str, Any] = {
+        "user": a_user,
+        "time": a_time,
+        "action": lambda n: "view" if n % 50 else "search",
+    }
+    values |= {
+        "place": lambda n: f"shop {n % 7}" if n % 50 else "",
+        "item": lambda n: "" if n % 50 else "tent",
+    }
+    columns = described(tmp_path, rows("user", "time", "action", "place", "item", count=200, **values)).description.columns  # fmt: skip
+    assert columns["item"] == "item"

@@ -97,7 +97,8 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     scored = ((each.score(role), role, each) for role in open_roles for each in free)
     pairs = sorted((pair for pair in scored if pair[0]), key=lambda pair: -pair[0])
     for score, role, each in pairs:
-        is_nothing = role in ("user", "action", "item") and score < 2 * MORE  # nobody, and nothing done
+        in_rows = role in ("action", "item") and each.filled > NEARLY_NONE
+        is_nothing = score < 2 * MORE and (in_rows or role == "user")  # nobody, and nothing done
         if role in roles or role in unsure or each.column in used or is_nothing:
             continue
         close = [other for rest, of, other in pairs if of == role and rest > score - NEAR_BY]
