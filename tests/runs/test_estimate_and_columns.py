@@ -280,6 +280,7 @@ def test_columns_say_why_a_run_would_refuse_rows_that_cannot_be_read(place: Plac
     described = describe_input(with_settings(), [str(place.folder / "rows.csv")])
     (told,) = [each.message for each in described.warnings if each.code == "refused"]
     assert told.startswith("3 of 3 rows cannot be read (bad_time 3, first in rows.csv line 2)")
+    assert told.endswith("name others in [input.columns], or correct the rows"), "no share of them would do"
     assert [
         each.code
         for each in describe_input(with_settings(), [str(place.export)]).warnings

@@ -169,9 +169,8 @@ def describe_input(settings: Settings, paths: Sequence[str]) -> InputDescription
         if refusal and settings.input.strict:  # else its rows and columns are what helps
             raise InputError(refusal)
         found = intake.describe_export(export, settings, built.prompt_language_of(settings, sample))
-        return (
-            replace(found, warnings=(*found.warnings, InputWarning("refused", refusal))) if refusal else found
-        )
+        told = (InputWarning("refused", refusal),) if refusal else ()
+        return replace(found, warnings=(*found.warnings, *told))
 
 
 def first_request(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> Request:

@@ -349,6 +349,7 @@ def refusal_of(export: Export, settings: InputSettings) -> tuple[str, float]:
                 " in [input.columns], or {step}"
             )
             step = _("go without --strict") if settings.strict else _("allow it with --max-rejects {share}")
+            step = _("correct the rows") if rejected == rows else step
             file = next((each.file for each in export.rejects()), export.files[0])
             columns = ", ".join(f"{role} = {column}" for role, column in export.roles[file].items())
             share = -(-100 * rejected // rows) / 100  # rounded up
