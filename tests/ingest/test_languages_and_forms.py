@@ -327,3 +327,44 @@ def test_a_title_in_the_place_of_each_name_is_no_header(tmp_path: Path) -> None:
 def test_a_weak_name_of_small_numbers_is_no_user(tmp_path: Path) -> None:
     text = table("pID,Notification.Time,mindful_response,drinks", "sub-{five}", "{time}", "{five}", "tea {n}")
     assert proposed(tmp_path, write(tmp_path, "a.csv", text))["columns"]["user"] == "pID"
+
+
+@pytest.mark.parametrize("names", [("loan_date", "return_date"), ("借书时间", "还书时间")])
+def test_what_is_lent_lasts_until_it_is_returned(tmp_path: Path, names: tuple[str, str]) -> None:
+    text = table(
+        f"user_id,book_id,{names[0]},due,{names[1]}",
+        "u{five}",
+        "b{n}",
+        "{time}",
+        "2026-03-01 08:00:00",
+        "2026-02-28 10:00:00",
+    )
+    with opened(tmp_path, write(tmp_path, "loans.csv", text)) as export:
+        columns = export.description.columns
+    assert (columns["time"], columns["end"]) == names
+
+
+def test_what_is_bought_and_returned_later_does_not_last_until_then(tmp_path: Path) -> None:
+    text = table("user_id,product,order_date,return_date", "u{five}", "p{n}", "{time}", "2026-02-28 10:00:00")
+    with opened(tmp_path, write(tmp_path, "orders.csv", text)) as export:
+        assert "end" not in export.description.columns
+
+
+def test_an_events_duration_has_seconds_like_any_other(tmp_path: Path) -> None:
+    text = table("user_id,time,page,event_duration", "u{five}", "{time}", "/p{n}", "{n}0")
+    lasting = [row.rpartition("|")[2] for row in facts(tmp_path, write(tmp_path, "a.csv", text))]
+    assert sorted(lasting, key=int) == [f"{n}0" for n in range(1, 29)]
+
+
+def test_a_name_is_whose_rows_they_are_where_nothing_else_is(tmp_path: Path) -> None:
+    text = table("名字,时间,评论", "人{n}", "{time}", "很好看的第{n}集")
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        assert export.description.columns["user"] == "名字"
+    text = table("Name,Access Type,Time", "pxy", "Entry", "{time}")
+    assert proposed(tmp_path, write(tmp_path, "door.csv", text))["columns"]["user"] == "Name"
+
+
+def test_counts_that_are_called_like_people_are_nobody(tmp_path: Path) -> None:
+    text = table("exercise,start_time,reps", "squat {five}", "{time}", "{n}")
+    with opened(tmp_path, write(tmp_path, "gym.csv", text), user="me") as export:
+        assert export.users == 1

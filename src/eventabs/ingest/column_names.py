@@ -3,6 +3,7 @@
 import re
 import tomllib
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from typing import Any, Final, Literal
@@ -23,6 +24,7 @@ def _listed(words: str) -> list[str]:
 
 _BESIDE: Final[dict[str, set[str]]] = {role: {*_listed(words)} for role, words in _WORDS["beside"].items()}
 NEVER: Final[dict[str, set[str]]] = {role: {*_listed(words)} for role, words in _WORDS["never"].items()}
+_THERE, _BACK = ({*_listed(words)} for words in _WORDS["there_and_back"].values())
 _PREFERRED: Final[dict[str, list[str]]] = {role: words.split() for role, words in _WORDS["preferred"].items()}
 StatedUnit = DurationUnit | Literal["ns", "us"]  # the last ones are converted, but no setting names them
 _UNITS, _LAST_UNITS = (
@@ -118,6 +120,13 @@ def stated_unit(name: str) -> StatedUnit | None:
     counted += [word for word in words[2:] if {"time"} & {*words} and _UNITS.get(word) in ("min", "h")]
     is_timed = bool(counted) or not timed.isdisjoint(words)
     return units[-1] if units and is_timed and NEVER["duration"].isdisjoint(words) else None
+
+
+def is_answered_by(words: Iterable[str], others: Iterable[str]) -> bool:
+    """Whether two names differ in the words for there and back only: `date_out` and `date_in`, `loan_date` and `return_date`."""
+    first, last = ({*"_".join(each).split("_")} for each in (words, others))
+    apart = first ^ last
+    return apart == {"in", "out"} or bool(len(apart) == 2 and first & _THERE and last & _BACK)  # noqa: PLR2004  one of each
 
 
 SHAPES: Final[list[dict[str, Any]]] = _WORDS["shapes"]

@@ -10,7 +10,7 @@ from itertools import dropwhile, islice, product, takewhile
 from typing import Final, NamedTuple
 
 from eventabs.errors_and_exit_codes import InputError
-from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, plain, stated_unit
+from eventabs.ingest.column_names import MARKERS, PROFILE_NAMES, ROLES, is_answered_by, plain, stated_unit
 from eventabs.ingest.columns_by_their_values import (
     ACTIVITY,
     ALIKE,
@@ -259,7 +259,7 @@ def _choose_time(
             there_and_back = (
                 (one, other)
                 for one, other in product(times, ends)
-                if {*"_".join(one.words).split("_")} ^ {*"_".join(other.words).split("_")} == {"in", "out"}
+                if is_answered_by(one.words, other.words)
                 and not other.comes_before(one)
                 and min(one.filled, other.filled, other.read) > ALIKE
                 and (best in (one, other) or best.values == one.values)
@@ -333,7 +333,7 @@ def _unnamed_user(free: Sequence[Profile], used: Collection[str], told: Mapping[
         if each.column == "list":  # numbered or many
             is_dated = each.share(r"(?:19|20)\d\d(?:[-/.]?\d\d?){0,2}") > 0  # 2024, 2024-05
             return not is_dated and (each.distinct > FEW or each.share(r".*\d.*") == 1)
-        is_person = "text" in told or each.share(PERSONS) > HALF
+        is_person = "text" in told or each.distinct == 1 or each.share(PERSONS) > HALF
         return is_person and bool(DONE & told.keys()) and each.named("user") > 0
 
     first = _who(free, used) or next(filter(is_whose, rest), None)
@@ -432,7 +432,8 @@ def refuse_one_user(source: Format, user_columns: Sequence[str] | None) -> None:
     user, path, named = source.file.settings.user, source.file.path, source.file.named["user"]
     message = ""
     if user_columns is None:
-        called = (each.column for each in profiles(source.inventory, (), None) if each.named("user") > SURE)
+        found = profiles(source.inventory, [*source.sample()], source.file.connection)
+        called = (each.column for each in found if each.score("user") > SURE)
         user_columns = [named] if named else [*called]
     places = {column: source.inventory.find(column) or InnerPath(column) for column in user_columns}
     seen = {name: {value_of(row, place) for row in source.sample()} - {""} for name, place in places.items()}
