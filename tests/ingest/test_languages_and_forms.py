@@ -368,3 +368,13 @@ def test_counts_that_are_called_like_people_are_nobody(tmp_path: Path) -> None:
     text = table("exercise,start_time,reps", "squat {five}", "{time}", "{n}")
     with opened(tmp_path, write(tmp_path, "gym.csv", text), user="me") as export:
         assert export.users == 1
+
+
+def test_of_two_columns_of_users_a_handful_in_many_rows_are_rather_companies(tmp_path: Path) -> None:
+    rows = [
+        f"2026-01-20T{n % 24:02}:{n % 60:02}:27Z,jacket {n % 70},brand {n % 3},{9000 + n % 9}"
+        for n in range(1200)
+    ]
+    text = "\n".join(["timestamp,item,buyer,nik_operator", *rows]) + "\n"
+    with opened(tmp_path, write(tmp_path, "folding.csv", text)) as export:
+        assert export.description.columns["user"] == "nik_operator"

@@ -105,6 +105,12 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         if role == "user":
             if score < ASKED and _who(free, used):
                 continue  # somebody else comes back
+            if each.distinct <= HANDFUL and len(each.values) >= SAMPLED:  # companies, shifts, shops?
+                close += [
+                    one
+                    for rest, of, one in pairs
+                    if of == role and rest >= SURE and one.distinct > each.distinct
+                ]
             plain_ones = [one for one in close if one.named(role) > 1]
             each, near[role] = _finest([*plain_ones, each][0], close)  # noqa: PLW2901
             used |= {one.column for one in free if one is not each and one.is_another_name_of(each)}
