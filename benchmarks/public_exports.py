@@ -180,7 +180,8 @@ def faults(
         allowed = done if role == "text" else [*_listed(entry.get(role)), *also.get(role, [])]
         if not _matches(roles[role], allowed, header):
             odd.append(f"{role} = {roles[role]}")
-    if any(entry.get(role) for role in ("action", "item", "place")) and not any(
+    is_wanted = "-" not in done and any(entry.get(role) for role in ("action", "item", "place"))
+    if is_wanted and not any(
         _matches(roles[role], done, header) for role in (*spoken, *({"place", "app", "media"} & roles.keys()))
     ):
         odd.append("nothing done")

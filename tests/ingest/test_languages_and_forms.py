@@ -378,3 +378,39 @@ def test_of_two_columns_of_users_a_handful_in_many_rows_are_rather_companies(tmp
     text = "\n".join(["timestamp,item,buyer,nik_operator", *rows]) + "\n"
     with opened(tmp_path, write(tmp_path, "folding.csv", text)) as export:
         assert export.description.columns["user"] == "nik_operator"
+
+
+def test_what_is_still_lent_has_no_end_and_the_rest_has_one(tmp_path: Path) -> None:
+    rows = [f"u{n % 5},b{n},{time},{'2026-02-28 10:00:00' * (n % 2)}" for n, time in enumerate(TIMES)]
+    text = "\n".join(["student_id,book_id,borrow_date,return_date", *rows]) + "\n"
+    path = write(tmp_path, "loans.csv", text)
+    with opened(tmp_path, path) as export:
+        assert export.description.columns["end"] == "return_date"
+    assert sum(row.endswith("|") for row in facts(tmp_path, path)) == len(TIMES) / 2
+
+
+def test_a_time_taken_has_seconds_but_in_the_log_of_a_server(tmp_path: Path) -> None:
+    text = table("user_id,timestamp,problem_id,time_taken", "u{five}", "{time}", "p{five}", "{n}")
+    lasting = [row.rpartition("|")[2] for row in facts(tmp_path, write(tmp_path, "quiz.csv", text))]
+    assert sorted(lasting, key=int) == [f"{n}" for n in range(1, 29)]
+    log = "#Fields: date time cs-username cs-uri-stem time-taken\n" + "".join(
+        f"2026-01-10 00:07:{n} ann /a{n} 2000\n" for n in range(10, 40)
+    )
+    lasting = [row.rpartition("|")[2] for row in facts(tmp_path, write(tmp_path, "u_ex.log", log))]
+    assert {*lasting} == {"2"}
+
+
+def test_amounts_and_the_name_beside_a_user_are_nothing_that_was_done(tmp_path: Path) -> None:
+    rows = [
+        f"{n},{40 + n % 33},{n % 9},{TIMES[n % 28]},1868888{n % 30:02}00,王小{n % 30}" for n in range(40)
+    ]
+    text = "\n".join(["bill,expenditure,table_id,time,phone,name", *rows]) + "\n"
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        assert export.description.columns["item"] == "table_id"
+
+
+def test_a_chat_of_long_messages_is_known_by_the_lines_that_say_the_day(tmp_path: Path) -> None:
+    news = "\n\n".join(f"☞ 신문 헤드라인 {n}" for n in range(40))
+    days = (f"--------------- 2020년 8월 2{n}일 수요일 ---------------\n" for n in range(6, 9))
+    text = "\n".join(f"{day}[기획 10년] [오전 8:47] {news}\n[민수] [오후 1:02] 감사합니다" for day in days)
+    assert len(facts(tmp_path, write(tmp_path, "kakao.txt", text + "\n"))) == 6

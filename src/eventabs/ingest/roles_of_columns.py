@@ -233,7 +233,8 @@ def _guess_activity(
         and max(each.read, each.share("[01]")) <= HALF
         and not (each.is_never("money") or each.is_count)
         and each.named("user") < SURE
-        and (each.is_of_row or not is_told)
+        # numbers that no name calls ids are rather amounts, and a name beside the user is theirs
+        and (each.is_of_row or not (is_told or each.codes > HALF or (who and each.named("user"))))
     ]
     if things and "item" not in {**taken, **found}:
         found["item"] = max(things, key=lambda each: each.distinct).column
@@ -267,7 +268,8 @@ def _choose_time(
                 for one, other in product(times, ends)
                 if is_answered_by(one.words, other.words)
                 and not other.comes_before(one)
-                and min(one.filled, other.filled, other.read) > ALIKE
+                and min(one.filled, other.read) > ALIKE
+                and other.filled > MORE  # the rest is still out
                 and (best in (one, other) or best.values == one.values)
             )
             best, other = next(there_and_back, (best, None))

@@ -473,7 +473,7 @@ _MARKUP: Final = re.compile(r"[\s,\[]*[{<]|\"[^\"]*\"[,;\t]")  # or cells of a t
 _STAMPED: Final = re.compile(rf"\[?{_LOG_STAMP}")
 _STAMPED_LINE: Final = re.compile(rf"{_STAMPED.pattern}.*")
 _FIELDS: Final = "#fields"  # W3C (with a colon) and Zeek: the columns follow
-_ZEEK: Final = {"uid": "connection", "id.orig_h": "ip"}  # an id of no user
+_RENAMED: Final = {"uid": "connection", "id.orig_h": "ip", "time-taken": "time-taken-ms"}  # an id of no user; of W3C
 _LEAST: Final = 2  # lines
 
 
@@ -544,12 +544,13 @@ def _pairs(line: str, pair: re.Pattern[str], known: Collection[str] = ()) -> dic
 
 def line_form(start: bytes) -> _Form:
     """Return the form of a text by its first bytes; without columns if it has none."""
-    lines = start.decode("utf-8-sig", errors="replace").split("\n")
-    shown = [line.strip("\r") for line in (lines[:-1] or lines) if line.strip()]
+    text = start.decode("utf-8-sig", errors="replace").replace("\r", "")
+    lines = text.split("\n")
+    shown = [line for line in (lines[:-1] or lines) if line.strip()]
     if fields := next((line for line in shown if line.lower().startswith(_FIELDS)), ""):
         named = fields[len(_FIELDS) :].lstrip(":").strip()
         field, mark = (r"([^\t]*)", r"\t") if "\t" in named else (r"(\S+)", r"[ \t]")
-        names = tuple(_ZEEK.get(each, each) for each in named.split())
+        names = tuple(_RENAMED.get(each, each) for each in named.split())
         return _Form(re.compile("(?!#)" + mark.join([field] * len(names))), names)
     tried = shown[:_FOLLOWING]
     lines = [line[:1000] for line in tried if not _MARKUP.match(line)]
@@ -567,7 +568,8 @@ def line_form(start: bytes) -> _Form:
         row, above = (re.compile(filled(each.get(key, "(?!)"), **_PARTS)) for key in ("line", "above"))
         form = _Form(row, tuple(each["columns"].split()), above, each.get("is_strict", False))
         found = list(filter(None, map(form.row.fullmatch, shown)))
-        share = 0.2 if form.is_strict else 0.4  # of the first lines; the others go on
+        # of the first lines; the others go on, also for long between the lines that say the day
+        share = 0 if form.above.search(f"\n{text}") else 0.2 if form.is_strict else 0.4
         if len(found) >= max(_LEAST, share * len(shown)) and sum(map(form.is_named, found)) * 2 >= len(found):
             return form
     return _Form(re.compile(""), ())
