@@ -1,6 +1,6 @@
 """How eventabs reads public exports that it has never seen, beside what is right about them.
 
-    python benchmarks/public_exports.py DIR... [--json] [--only ID] [--hide] [--trivial] [--asked [people]]
+    python benchmarks/public_exports.py DIR... [--json] [--only ID] [--hide] [--trivial] [--asked [people]] [--either]
 
 DIR holds the files as ID.*; they are not in the repository. The truth is that of public_exports.toml and public_truth.py,
 or of DIR/truth.toml and DIR/truth.py, as benchmarks/public has for each set (same keys; rows(ID, PATH) gives user, time, action, item and seconds of each row of the
@@ -8,7 +8,8 @@ files in RULES). Each is read untouched, and every user, time and duration is co
 with the first proposal copied: that of a refusal, else the settings that warnings name. A line a file says which roles were
 wrong, a line a set counts the outcomes. With --hide the names of the right user columns say nothing, as in a language that no list has. With --asked
 each file is read by the answer of a large model to the question of `columns --ask`, of those that were kept in answers.json of the set;
-with --asked people by what a second person wrote who had the file and saw neither the truth nor a reading (people.json).
+with --asked people by what a second person wrote who had the file and saw neither the truth nor a reading (people.json). With --either
+the columns that this person took are right as well, and no action or item where they took none.
 """
 
 from __future__ import annotations
@@ -342,6 +343,22 @@ def written_outcome(path: Path, entry: Rule, written: str, work: Path, truth: Tr
     return told | {"untouched": "; ".join(told["odd"]), "result": result}
 
 
+def with_second_person(entry: Rule, written: str) -> Rule:
+    """Return what is right about a file with what the settings of a second person take for each role."""
+    if not written.lstrip().startswith("["):  # refused
+        return entry
+    columns = tomllib.loads(written)["input"].get("columns", {})
+    taken = {role: name for role, name in columns.items() if not re.search(r"^=| [+|] ", name)}
+    taken |= {"item": taken.pop("text")} if "text" in taken else {}
+    if not {"action", "item"} & taken.keys():
+        taken["item"] = "-"
+    also = dict(entry.get("also", {}))
+    for role, name in taken.items():
+        if not any(f".{each}".endswith(f".{name}") for each in _listed(entry.get(role))):
+            also[role] = [*also.get(role, []), name]
+    return {**entry, "also": also}
+
+
 def is_read_by_ten_lines(path: Path, entry: Rule, truth: Truth) -> bool:
     """Whether DuckDB's own reader and the first columns that are called so give the right users and times."""
     rows = f"(SELECT COLUMNS(*)::VARCHAR FROM '{path}')"
@@ -386,13 +403,17 @@ def main() -> None:
         choices=["answers", "people"],
         help="read by the kept answers of a large model, or of a second person",
     )
+    ask.add_argument(
+        "--either", action="store_true", help="what a second person took is right, too (people.json)"
+    )
     args = ask.parse_args()
     for folder in args.dirs:
         kept = Path(__file__).with_name("public") / folder.resolve().name / f"{args.asked}.json"
         answers = json.loads(kept.read_text("utf-8")) if args.asked else {}
+        people = json.loads(kept.with_name("people.json").read_text("utf-8")) if args.either else {}
         sums: Counter[str] = Counter()
         entries, truth = truth_of(folder)
-        for entry in entries:
+        for entry in (with_second_person(each, people.get(each["id"], "")) for each in entries):
             path = next(iter(sorted(folder.glob(entry["id"] + ".*"))), None)
             if path is None or args.only not in ("", entry["id"]):
                 continue

@@ -401,9 +401,7 @@ def test_a_time_taken_has_seconds_but_in_the_log_of_a_server(tmp_path: Path) -> 
 
 
 def test_amounts_and_the_name_beside_a_user_are_nothing_that_was_done(tmp_path: Path) -> None:
-    rows = [
-        f"{n},{40 + n % 33},{n % 9},{TIMES[n % 28]},1868888{n % 30:02}00,王小{n % 30}" for n in range(40)
-    ]
+    rows = [f"{n},{40 + n % 33},{n % 9},{TIMES[n % 28]},1868888{n % 30:02}00,王小{n % 30}" for n in range(40)]
     text = "\n".join(["bill,expenditure,table_id,time,phone,name", *rows]) + "\n"
     with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
         assert export.description.columns["item"] == "table_id"
@@ -414,3 +412,39 @@ def test_a_chat_of_long_messages_is_known_by_the_lines_that_say_the_day(tmp_path
     days = (f"--------------- 2020년 8월 2{n}일 수요일 ---------------\n" for n in range(6, 9))
     text = "\n".join(f"{day}[기획 10년] [오전 8:47] {news}\n[민수] [오후 1:02] 감사합니다" for day in days)
     assert len(facts(tmp_path, write(tmp_path, "kakao.txt", text + "\n"))) == 6
+
+
+def test_a_category_is_what_was_done_where_nothing_else_says_it(tmp_path: Path) -> None:
+    rows = [f"u{n % 9},类别{n % 4},{n}01,{time}" for n, time in enumerate(TIMES)]
+    text = "\n".join(["用户编号,文章类别,阅读数,访问日期", *rows]) + "\n"
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        columns = export.description.columns
+    assert "文章类别" in (columns.get("action"), columns.get("item"))
+
+
+def test_a_technician_is_a_user_and_no_action(tmp_path: Path) -> None:
+    text = table("TicketID,CreatedDate,Category,Technician", "T-{n}", "{time}", "c{five}", "Tech {five}")
+    assert proposed(tmp_path, write(tmp_path, "a.csv", text))["columns"]["user"] == "Technician"
+
+
+def test_a_number_of_each_row_is_no_place_though_some_rows_have_none(tmp_path: Path) -> None:
+    text = table("user,time,product,merchant_id", "u{five}", "{time}", "tea {n}", "90201803{n}")
+    text = text.replace("902018031\n", "\n").replace("902018032\n", "\n").replace("902018033\n", "\n")
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        assert "place" not in export.description.columns
+
+
+def test_a_server_log_with_its_months_as_numbers_is_read(tmp_path: Path) -> None:
+    text = "".join(f"83.149.9.{n % 7} - - {n}/05/2015:10:05:{n} +0000 GET /a{n}\n" for n in range(10, 30))
+    rows = facts(tmp_path, write(tmp_path, "apache.log", text))
+    assert (len(rows), rows[0]) == (20, "83.149.9.0|2015-05-14T10:05:14|GET|/a14||")
+
+
+def test_the_other_name_of_a_user_says_nothing_also_where_the_user_is_named(tmp_path: Path) -> None:
+    text = table("IdCliente,Destinatario,Fecha,Cargo", "C{five}", "Cliente {five}", "{time}", "{n}")
+    path = write(tmp_path, "a.csv", text)
+    for columns in ({}, {"user": "IdCliente"}):
+        with opened(tmp_path, path, columns=columns) as export:
+            assert not {"action", "item"} & {
+                r for r, c in export.description.columns.items() if c == "Destinatario"
+            }

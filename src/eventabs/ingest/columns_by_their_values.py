@@ -211,7 +211,7 @@ class Profile:
         if role in ACTIVITY | {"user"} and (self.is_flag or is_time or self.share(_MEASURED) > HALF):
             return 0.0  # yes and no, a time, or what was measured
         is_name = found < SURE and len(self.words) == 1
-        is_each, is_code = self.distinct > rows * ALIKE, self.codes > ALIKE
+        is_each, is_code = self.distinct > held * ALIKE, self.codes > ALIKE
         if role in {*ACTIVITY, "user"} and self.is_count:  # `comments` and `pages_viewed` count them
             found *= 0.1
         elif role == "media" and self.distinct <= FEW < rows * MORE:

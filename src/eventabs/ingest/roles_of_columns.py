@@ -101,16 +101,10 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
         is_nothing = score < 2 * MORE and (in_rows or role == "user")  # nobody, and nothing done
         if role in roles or role in unsure or each.column in used or is_nothing:
             continue
-        close = [other for rest, of, other in pairs if of == role and rest > score - NEAR_BY]
+        close = _rivals(each, role, score, pairs)
         if role == "user":
             if score < ASKED and _who(free, used):
                 continue  # somebody else comes back
-            if each.distinct <= HANDFUL and len(each.values) >= SAMPLED:  # companies, shifts, shops?
-                close += [
-                    one
-                    for rest, of, one in pairs
-                    if of == role and rest >= SURE and one.distinct > each.distinct
-                ]
             plain_ones = [one for one in close if one.named(role) > 1]
             each, near[role] = _finest([*plain_ones, each][0], close)  # noqa: PLW2901
             used |= {one.column for one in free if one is not each and one.is_another_name_of(each)}
@@ -124,10 +118,10 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     if "user" in open_roles and "user" not in told and (who := _unnamed_user(free, used, told)):
         unsure["user"] = who.column
     taken = {role: column for role, column in {**named, **roles}.items() if column}
-    guessed = _guess_activity(free, taken, unsure, near)
-    roles |= guessed
-    if roles.get("result") in guessed.values():
-        del roles["result"]
+    user = taken.get("user", unsure.get("user"))
+    who = next((each for each in found if each.column == user), None)
+    guessed = _guess_activity(free, who, taken, unsure, near)
+    roles = {role: column for role, column in roles.items() if column not in guessed.values()} | guessed
     if "action" not in roles and _told(found, roles) < ALIKE:
         guessed["action"] = roles["action"] = RECORD  # rows that say nothing else
     _drop_doubtful_ends(free, roles)
@@ -136,6 +130,18 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     may_mark = (*(column for _score, column in sorted(markers, reverse=True)), roles.get("action", ""))
     ordered = {role: roles[role] for role in ROLES if role in roles}
     return Choice(ordered, unsure, near, found, tuple(guessed), may_mark)
+
+
+def _rivals(
+    each: Profile, role: str, score: float, pairs: Sequence[tuple[float, str, Profile]]
+) -> list[Profile]:
+    """Return the columns that fit a role nearly as well; beside a handful of users in many rows, maybe companies, all that tell more apart."""
+    is_coarse = role == "user" and each.distinct <= HANDFUL and len(each.values) >= SAMPLED
+    of_role = [(rest, other) for rest, of, other in pairs if of == role]
+    finer = [
+        other for rest, other in of_role if is_coarse and rest >= SURE and other.distinct > each.distinct
+    ]
+    return [other for rest, other in of_role if rest > score - NEAR_BY or other in finer]
 
 
 def _certainty(each: Profile, role: str, score: float, free: Sequence[Profile]) -> float:
@@ -174,7 +180,11 @@ def _told(found: Sequence[Profile], roles: Mapping[str, str]) -> float:
 
 
 def _guess_activity(
-    free: Sequence[Profile], taken: Mapping[str, str], unsure: Mapping[str, str], near: dict[str, str]
+    free: Sequence[Profile],
+    who: Profile | None,
+    taken: Mapping[str, str],
+    unsure: Mapping[str, str],
+    near: dict[str, str],
 ) -> dict[str, str]:
     """Return columns that may say what was done, where no name does in (nearly) every row; runners-up go to `near`.
 
@@ -182,9 +192,8 @@ def _guess_activity(
     """
     if DONE & taken.keys() and _told(free, taken) >= 1 - NEARLY_NONE:
         return {}
-    who = next((each for each in free if each.column == taken.get("user", unsure.get("user"))), None)
-    # a state says what was done, where nothing else does
-    taken = {role: name for role, name in taken.items() if role != "result"}
+    # a state or a category says what was done, where nothing else does
+    taken = {role: name for role, name in taken.items() if role not in ("result", "category")}
     taken |= {role: unsure[role] for role in ("user", "time", "date") if role in unsure}
     left = [
         each

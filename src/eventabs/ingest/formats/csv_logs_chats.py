@@ -473,7 +473,11 @@ _MARKUP: Final = re.compile(r"[\s,\[]*[{<]|\"[^\"]*\"[,;\t]")  # or cells of a t
 _STAMPED: Final = re.compile(rf"\[?{_LOG_STAMP}")
 _STAMPED_LINE: Final = re.compile(rf"{_STAMPED.pattern}.*")
 _FIELDS: Final = "#fields"  # W3C (with a colon) and Zeek: the columns follow
-_RENAMED: Final = {"uid": "connection", "id.orig_h": "ip", "time-taken": "time-taken-ms"}  # an id of no user; of W3C
+_RENAMED: Final = {
+    "uid": "connection",
+    "id.orig_h": "ip",
+    "time-taken": "time-taken-ms",
+}  # an id of no user; of W3C
 _LEAST: Final = 2  # lines
 
 
