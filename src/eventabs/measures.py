@@ -217,7 +217,7 @@ class Compared:
             "exact": len(exact),
             "whole": len(whole),
             "best_dice": fsum(best.values()),
-            "pairs": sum(map(_pairs, shared.values())),
+            "pairs": sum(math.comb(each, 2) for each in shared.values()),
             **self._held_together(0, "found"),
             **self._held_together(1, "wanted"),
             "grouped_found": rows - loose[0],
@@ -252,7 +252,7 @@ class Compared:
         for cell, rows in self._cells.items():
             is_loose = cell[1 - side] == _LOOSE
             alike[cell[side]] += rows if is_loose else rows**2
-            pairs[cell[side]] += 0 if is_loose else _pairs(rows)
+            pairs[cell[side]] += 0 if is_loose else math.comb(rows, 2)
         held = {place: rows for place, rows in self._sizes[side].items() if place != _LOOSE}
         many = [place for place, rows in held.items() if rows > 1]
         loose = self._sizes[side][_LOOSE]
@@ -260,14 +260,10 @@ class Compared:
             f"rows_{name}": loose + fsum(alike[place] / rows for place, rows in held.items()),
             f"held_{name}": len(held),
             f"groups_{name}": fsum(alike[place] / rows**2 for place, rows in held.items()),
-            f"pairs_{name}": sum(map(_pairs, held.values())),
+            f"pairs_{name}": sum(math.comb(each, 2) for each in held.values()),
             f"many_{name}": len(many),
-            f"many_pairs_{name}": fsum(pairs[place] / _pairs(held[place]) for place in many),
+            f"many_pairs_{name}": fsum(pairs[place] / math.comb(held[place], 2) for place in many),
         }
-
-
-def _pairs(rows: int) -> int:
-    return rows * (rows - 1) // 2
 
 
 def f1_of(hits: float, found: float, wanted: float) -> float | None:
