@@ -232,8 +232,7 @@ def _repriced(settings: Settings, batches: Sequence[Batch], limits: BatchLimits)
         " cost above leaves out; set budget.max_input_tokens = {plain}",
         above,
     )
-    facts = {"count": f"{above:,}", "limit": f"{limit:,}", "plain": limit, "model": llm.model}
-    return InputWarning("repriced", message.format(**facts))
+    return InputWarning("repriced", message.format(limit=f"{limit:,}", plain=limit, model=llm.model))
 
 
 def _larger_output(

@@ -510,5 +510,4 @@ def _refuse_unaccepted(run: RunContext, counts: Mapping[str, int]) -> None:
     )
     of_changed = ngettext("{count} behavior has changed", "{count} behaviors have changed", changed)
     of_gone = ngettext("{count} is gone", "{count} are gone", gone)
-    facts = {"changed": of_changed.format(count=changed), "gone": of_gone.format(count=gone)}
-    raise RunDirectoryError(message.format(**facts, path=run.directory.changes))
+    raise RunDirectoryError(message.format(changed=of_changed, gone=of_gone, path=run.directory.changes))

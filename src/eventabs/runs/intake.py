@@ -104,7 +104,7 @@ def other_reading(run: RunContext, changed: str, *, accepted: bool) -> list[Note
         "{count} users were read under earlier settings and stay so ({changes}); to read all alike, begin a new run with"
         " another --out",
         users,
-    ).format(count=f"{users:,}", changes=changed)
+    ).format(changes=changed)
     if not accepted:
         refusal = _("{message}; or undo that, or take it with --accept-changes")
         raise RunDirectoryError(refusal.format(message=message))
@@ -221,7 +221,7 @@ def _kept_rows(run: RunContext, logs: Iterable[UserLog]) -> Iterator[InputWarnin
         count,
     )
     command = shlex.join(["eventabs", "extend", str(run.directory.path), *run.facts["paths"]])
-    yield InputWarning("earlier_rows", message.format(count=f"{count:,}", command=command))
+    yield InputWarning("earlier_rows", message.format(command=command))
 
 
 def input_facts(

@@ -378,7 +378,7 @@ def reparse(run: RunContext) -> RunState:
                 "{count} answers about rows that an extension has changed since keep their results",
                 kept,
             )
-            run.observer.noted(InputWarning("kept_results", message.format(count=f"{kept:,}")))
+            run.observer.noted(InputWarning("kept_results", message))
     save_stopped(run, status, run.earlier_seconds)
     run.observer.noted(StateChanged(status))
     return summarize(run)
