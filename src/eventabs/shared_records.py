@@ -583,8 +583,7 @@ class Shard:
         """Read `3/16`. Raises ValueError."""
         found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
         if not found or int(found[1]) >= int(found[2]):
-            message = _("it takes i/N with i from 0 to N-1, such as 0/16")
-            raise ValueError(message)
+            raise ValueError(_("it takes i/N with i from 0 to N-1, such as 0/16"))
         return cls(int(found[1]), int(found[2]))
 
     def holds(self, user_id: str) -> bool:

@@ -584,8 +584,7 @@ def merge(
     """Make one run of shards: ledger, events, failures. Merge again to bring it up to date."""
     merged = store.merge(directories, out, accept_changes=accept_changes)
     state = runs.inspect_run(merged.path, now=time.time)
-    encoded = partial(views.status_json, warnings=merged.warnings)
-    _tell(state, encoded, views.render_status, as_json=json)
+    _tell(state, partial(views.status_json, warnings=merged.warnings), views.render_status, as_json=json)
     for warning in () if json else merged.warnings:
         print_line(stderr_console(), _("Warning: {message}").format(message=warning))
 

@@ -422,8 +422,7 @@ def load_settings(
     try:
         return Settings(**values)
     except ValidationError as error:
-        faults = (_told(fault, layers) for fault in error.errors(include_url=False))
-        raise ConfigError(*faults) from None
+        raise ConfigError(*(_told(fault, layers) for fault in error.errors(include_url=False))) from None
 
 
 def _names(table: Any) -> Iterator[str]:  # noqa: ANN401  any model of pydantic

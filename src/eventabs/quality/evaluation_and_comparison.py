@@ -276,8 +276,7 @@ def _of_rows(labels: list[RowLabel], rows: list[Behavior], sums: Evaluation) -> 
     judged = set[int]()
     for label in sorted(labels, key=lambda each: each.line):
         named = [place for place in lines[label.line] if label.time in (None, rows[place].instant)]
-        by_line = named if len(named) == 1 else ()
-        places = chain(by_line, waiting.get(label.time, ()))
+        places = chain(named if len(named) == 1 else (), waiting.get(label.time, ()))
         place = next((place for place in places if place not in judged), None)
         if place is None:
             sums.unused["without_row"] += 1

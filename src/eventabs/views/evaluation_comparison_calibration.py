@@ -337,19 +337,18 @@ def render_comparison_page(comparison: Comparison) -> str:
 
 def _comparison_notes(comparison: Comparison) -> Iterator[str]:
     both = comparison.a, comparison.b
-    counted = [each.run for each in both]
     if not comparison.same_input:
         message = _("The files of both inputs are not the same: {a} in A, {b} in B, {both} in both")
-        users = (*(counts.users for counts in counted), comparison.shared_users)
-        yield message.format(**dict(zip(("a", "b", "both"), map(messages.users, users), strict=True)))
+        users = {"a": both[0].run.users, "b": both[1].run.users, "both": comparison.shared_users}
+        yield message.format(**{name: messages.users(number) for name, number in users.items()})
     message = _("{users} with other behaviors in A than in B: matched by time and content")
     yield from messages.counted((message, comparison.other_rows))
-    for name, run, counts in zip(RUN_NAMES, both, counted, strict=True):
-        if left_out := counts.done - comparison.tally.users:
+    for name, run in zip(RUN_NAMES, both, strict=True):
+        if left_out := run.run.done - comparison.tally.users:
             yield messages.filled(_("{users} that only {run} has done are left out"), left_out, run=name)
-        if counts.pending:
+        if run.run.pending:
             message = _("{run} is not complete: {users} still to do")
-            yield messages.filled(message, counts.pending, run=name)
+            yield messages.filled(message, run.run.pending, run=name)
         if run.settings > 1:
             message = _("{run} was done under {number} different settings; shown are the last ones")
             yield message.format(run=name, number=run.settings)

@@ -226,8 +226,7 @@ class PlainObserver:
             self._line(messages.progress_line(self._latest, self.currency))
 
     def _line(self, text: str) -> None:
-        stamp = f"{self.stamp(self.now())} " if self.level > QUIET else ""
-        self.write(f"{stamp}{text}")
+        self.write(f"{self.stamp(self.now())} {text}" if self.level > QUIET else text)
 
 
 def log_to(file: FileIO, *, currency: str, now: Callable[[], datetime] = datetime.now) -> PlainObserver:
