@@ -12,8 +12,16 @@ from typing import Protocol, dataclass_transform
 from eventabs.shared_records import ColumnsFound, Copying, Counts, InputWarning, RunStatus
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+@dataclass(frozen=True)
+class Told:
+    """What deserves a line: a note of the run, a frozen dataclass; those of the input lie in `records`."""
+
+    def __init_subclass__(cls, **options: bool) -> None:
+        dataclass(frozen=True, **options)(cls)
+
+
+class Started(Told):
     """The first line of a run. `config_file`, `model` and `host` may be ""."""
 
     config_file: str
@@ -22,15 +30,6 @@ class Started:
     host: str
     out: str
     resumed: bool
-
-
-@dataclass_transform(frozen_default=True, field_specifiers=(field,))
-@dataclass(frozen=True)
-class Told:
-    """What deserves a line: a note of the run, a frozen dataclass; those of the input lie in `records`."""
-
-    def __init_subclass__(cls, **options: bool) -> None:
-        dataclass(frozen=True, **options)(cls)
 
 
 class SettingsTaken(Told):
@@ -231,7 +230,7 @@ class StateChanged(Told):
 
 
 Note = Told | Copying | ColumnsFound | InputWarning
-Fact = Started | Progress | Note
+Fact = Progress | Note
 
 
 class Observer(Protocol):

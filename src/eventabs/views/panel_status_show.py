@@ -171,7 +171,7 @@ _LOOKS: dict[type, tuple[int, str]] = {  # from which level on a note is told, a
 }
 
 
-def _look(fact: runs.Started | runs.Note) -> tuple[int, str]:
+def _look(fact: runs.Note) -> tuple[int, str]:
     match fact:
         case runs.StateChanged(status="stopped"):
             return QUIET, "bold yellow"

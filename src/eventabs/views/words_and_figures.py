@@ -93,7 +93,7 @@ def money(amount: float, currency: str) -> str:
     return f"{amount:,.{digits}f} {one_line(currency)}"
 
 
-def noted(note: runs.Started | runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  each kind has its line
+def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  each kind has its line
     """Return a note as one line."""
     match note:
         case runs.Started():
