@@ -136,13 +136,11 @@ class PackedUsers:
         times = [seconds_of(behavior.start) for behavior in behaviors]
         base = times[0] if times else 0
         # the number of each behavior's event from 1; below: why it has none
-        owners = [0] * len(times)
+        owners = dict.fromkeys(range(len(times)), 0)
         for state, indices in enumerate((made.minor, made.unplaced, made.unasked), 1):
-            for index in indices:
-                owners[index] = -state
+            owners |= dict.fromkeys(indices, -state)
         for number, event in enumerate(events, 1):
-            for index in event["behaviors"]:
-                owners[index] = number
+            owners |= dict.fromkeys(event["behaviors"], number)
         numbers = {journey["id"]: number for number, journey in enumerate(made.journeys, 1)}
         # 1: the model was not sure of it, 2: it is outside the vocabulary; above both its source
         flags = [
@@ -154,7 +152,7 @@ class PackedUsers:
             differences(times, base),
             [_number(self._names, phrase) for phrase in self._compactor.phrases(log)],
             [behavior.duration or 0 for behavior in behaviors],
-            differences(owners, 0),
+            differences(owners.values(), 0),
             kinds,
             [self._summary(event["summary"]) for event in events],
             flags,
