@@ -421,12 +421,11 @@ def parsed_columns(text: str, header: Sequence[str], tables: Collection[str]) ->
             answer = loads(found[1] if found else "")
     answer = answer.get("input", answer) if isinstance(answer, dict) else None
     columns: Any = answer.get("columns") if isinstance(answer, dict) else None
+    fault = ""
     if not isinstance(columns, dict) or not {"user", "time"} <= columns.keys():
         fault = _("it is no table [input.columns] with user and time")
     elif others := sorted(answer.keys() - _MAY_SET - ({"table"} if answer.get("table") in tables else set())):
         fault = _("it sets input.{key}").format(key=others[0])
-    else:
-        fault = ""
     if fault:
         message = _("the model's answer cannot be used: {fault}; ask again, or name the columns yourself")
         raise EndpointError(message.format(fault=fault))
