@@ -398,13 +398,13 @@ def count_standing(ledger: Ledger) -> tuple[int, int, int]:
     return sum(events for events, _ in sizes), sum(journeys for _, journeys in sizes), len(sizes)
 
 
-def changed_rows(ledger: Ledger, at: Literal[0, 1]) -> Iterator[Row]:
+def changed_rows(ledger: Ledger, at: int) -> Iterator[Row]:
     """Yield what the last extension changed in events (`at` 0) or journeys (1), user by user: each line with `change`."""
     extended = "SELECT user_id, state, before FROM extended JOIN user_states USING (user_id) WHERE user_id > ? AND before IS NOT NULL"
     for user_id, state, before in ledger.by_user(extended):
         left = {each["id"]: each for each in codec.unpack_json(before)[at]}
         changed: list[Row] = []
-        for each in current_of(ledger, user_id, state)[at]:
+        for each in current_of(ledger, user_id, state)[:2][at]:
             known = left.pop(each["id"], None)
             if known is None:
                 changed.append({"change": "added", **each})

@@ -15,7 +15,7 @@ from itertools import count, islice
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -428,14 +428,11 @@ def write_results(directory: RunDirectory, ledger: Ledger) -> None:
 def write_changes(directory: RunDirectory, ledger: Ledger) -> dict[str, int]:
     """Write what the last extension changed to events.new.jsonl and journeys.new.jsonl; return how many lines of each kind."""
     counts = Counter[str]()
-
-    def lines(name: str, at: Literal[0, 1]) -> Iterator[bytes]:
-        for row in queries.changed_rows(ledger, at):
-            counts[f"{name}_{row['change']}"] += 1
-            yield _line(row)
-
-    replace_file(directory.path / "events.new.jsonl", lines("events", 0))
-    replace_file(directory.path / "journeys.new.jsonl", lines("journeys", 1))
+    for at, name in enumerate(("events", "journeys")):
+        with replaced(directory.path / f"{name}.new.jsonl") as file:
+            for row in queries.changed_rows(ledger, at):
+                counts[f"{name}_{row['change']}"] += 1
+                file.write(_line(row))
     return dict(counts)
 
 
