@@ -386,13 +386,18 @@ class Counts:
         return self.tiers or {STANDARD_TIER: {name: getattr(self, name) for name in TIER_COUNTS}}
 
     @property
+    def events_per_user_day(self) -> float | None:
+        """The events for each day on which a user did something; None before the first answer."""
+        return ratio(self.events, self.user_days)
+
+    @property
     def event_counts(self) -> dict[str, float | None]:
         """The counts of accepted answers and of users that are done, by the names in JSON; None before the first answer."""
         return {
             "behaviors_answered": self.answered,
             **{f"behaviors_{name}": getattr(self, name) for name in ROW_COUNTS},
             "user_days": self.user_days,
-            "events_per_user_day": ratio(self.events, self.user_days),
+            "events_per_user_day": self.events_per_user_day,
             "unsure_events": self.unsure,
             "outside_labels": self.outside,
             "must_misses": self.missed,

@@ -176,6 +176,11 @@ def test_a_run_that_stopped_shows_how_an_answer_began_and_where_the_others_are(*
     assert "All bad answers, as they came: eventabs report 'my runs/[x]'\n" in text
 
 
+def test_events_that_an_extension_left_standing_are_none_of_the_days_of_users_that_are_done() -> None:
+    state = replace(WELL, events=10, standing_events=5, user_days=5)
+    assert json.loads(summary_json(state))["event_counts"]["events_per_user_day"] == 1.0
+
+
 def test_json_has_what_answers_held_by_users_in_the_batch_and_place() -> None:
     cell = {"asked": 4, "usable": 3, "behaviors": 30, "events": 9, "journeys": 2, "placed": 24, "minor": 5, "unplaced": 1,
         "unasked": 0, "misfiled": 1, "repeated": 2, "unsure": 1, "outside": 3, "missed": 4}  # fmt: skip
