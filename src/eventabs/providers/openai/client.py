@@ -408,8 +408,9 @@ def checked(reply: Reply, address: EndpointAddress, source: str) -> Reply:
     if reply.finish_reason == "interrupted" and not (reply.text or reply.reasoning):
         message = _("{host} broke off before any content; it may pass: resume later")
         raise TransientError(message.format(host=source))
-    text, reasoning = (wire.redact(each, address.certain) for each in (reply.text, reply.reasoning))
-    return replace(reply, text=text, reasoning=reasoning)
+    said = reply.text, reply.reasoning
+    text, reasoning = (wire.redact(each, address.certain) for each in said)
+    return reply if (text, reasoning) == said else replace(reply, text=text, reasoning=reasoning)
 
 
 async def read_error_body(chunks: httpx.AsyncByteStream, headers: httpx.Headers) -> bytes:

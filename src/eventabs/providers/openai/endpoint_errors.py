@@ -120,17 +120,22 @@ def find_error(payload: object) -> ErrorPayload | None:
     """Find the error in a payload of any status; None if it describes none."""
     if not isinstance(payload, dict):
         return None
-    base = payload.get("base_resp")
+    base, error, has_choices = (
+        payload.get("base_resp"),
+        payload.get("error"),
+        payload.get("choices") is not None,
+    )
+    if has_choices and not (base or error):  # every piece of a stream
+        return None
     if isinstance(base, dict) and base.get("status_code"):
         of_minimax = f"base_resp.{base['status_code']}", "base_resp"
         return ErrorPayload(str(base.get("status_msg", "")), of_minimax)
-    error = payload.get("error")
     if isinstance(error, dict):
-        if payload.get("choices") is not None and not any(error.values()):
+        if has_choices and not any(error.values()):
             return None  # some servers send an empty one with every good answer
     elif error:
         error = payload | {"message": error}
-    elif payload.get("choices") is None and ("message" in payload or "detail" in payload):
+    elif not has_choices and ("message" in payload or "detail" in payload):
         error = payload
     else:
         return None
