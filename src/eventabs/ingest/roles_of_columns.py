@@ -117,19 +117,18 @@ def choose(found: Sequence[Profile], named: Mapping[str, str], *, has_user: bool
     told = {**unsure, **roles}
     if "user" in open_roles and "user" not in told and (who := _unnamed_user(free, used, told)):
         unsure["user"] = who.column
-    taken = {role: column for role, column in {**named, **roles}.items() if column}
-    user = taken.get("user", unsure.get("user"))
-    who = next((each for each in found if each.column == user), None)
+    asked = {role: column for role, column in unsure.items() if role in ("user", "time", "date")}
+    taken = {role: column for role, column in {**named, **roles}.items() if column} | asked
+    who = next((each for each in found if each.column == taken.get("user")), None)
     guessed = _guess_activity(free, who, taken, unsure, near)
     roles = {role: column for role, column in roles.items() if column not in guessed.values()} | guessed
     if "action" not in roles and _told(found, roles) < ALIKE:
         guessed["action"] = roles["action"] = RECORD  # rows that say nothing else
     _drop_doubtful_ends(free, roles)
-    unsure = {role: column for role, column in unsure.items() if role in ("user", "time", "date")}
     markers = [(each.score("marker"), each.column) for each in free if each.named("marker") >= SURE]
     may_mark = (*(column for _score, column in sorted(markers, reverse=True)), roles.get("action", ""))
     ordered = {role: roles[role] for role in ROLES if role in roles}
-    return Choice(ordered, unsure, near, found, tuple(guessed), may_mark)
+    return Choice(ordered, asked, near, found, tuple(guessed), may_mark)
 
 
 def _rivals(
@@ -137,11 +136,9 @@ def _rivals(
 ) -> list[Profile]:
     """Return the columns that fit a role nearly as well; beside a handful of users in many rows, maybe companies, all that tell more apart."""
     is_coarse = role == "user" and each.distinct <= HANDFUL and len(each.values) >= SAMPLED
-    of_role = [(rest, other) for rest, of, other in pairs if of == role]
-    finer = [
-        other for rest, other in of_role if is_coarse and rest >= SURE and other.distinct > each.distinct
-    ]
-    return [other for rest, other in of_role if rest > score - NEAR_BY or other in finer]
+    of_role = [(rest, one) for rest, of, one in pairs if of == role]
+    finer = {one for rest, one in of_role if is_coarse and rest >= SURE and one.distinct > each.distinct}
+    return [one for rest, one in of_role if rest > score - NEAR_BY or one in finer]
 
 
 def _certainty(each: Profile, role: str, score: float, free: Sequence[Profile]) -> float:
@@ -194,13 +191,12 @@ def _guess_activity(
         return {}
     # a state or a category says what was done, where nothing else does
     taken = {role: name for role, name in taken.items() if role not in ("result", "category")}
-    taken |= {role: unsure[role] for role in ("user", "time", "date") if role in unsure}
     left = [
         each
         for each in free
-        if each.column not in taken.values() and not (each.is_flag or each.named("duration") >= SURE)
+        if each.column not in taken.values()
+        and not (each.is_flag or each.named("duration") >= SURE or (who and each.is_of(who)))
     ]
-    left = [each for each in left if not (who and each.is_of(who))]
     rows = len(free[0].values) if free else 0
     texts = [
         each
@@ -229,8 +225,7 @@ def _guess_activity(
     if many and "item" not in taken:
         found["item"] = max(many, key=lambda each: each.distinct).column
     near["action"] = next((each.column for each in few if each.column not in found.values()), "")
-    named = {role: unsure[role] for role in ("action", "item") if role in unsure and role not in taken}
-    found = {**named, **found}
+    found = {role: unsure[role] for role in ("action", "item") if role in unsure} | found
     # the ids of something that comes back: `quiz_id`; where nothing says what was done, any that tells rows apart
     is_told = not ACTIVITY.isdisjoint({*taken, *found})
     things = [
@@ -257,10 +252,9 @@ def _choose_time(
 ) -> None:
     """Take the finest of the times, a clock with the day beside it; without any name, the one column of times."""
     days = [each for each in free if each.score("date") >= SURE and each.kind in ("", "day")]
-    has_day = bool(roles.get("date") or days)
     if not named.get("time"):
         # beside others that are named as well: a day alone is no time where another column has the hour
-        fineness = {"": 1.0, "stamp": 1.0, "clock": 0.98 if has_day else 0.1, "day": 0.7}
+        fineness = {"": 1.0, "stamp": 1.0, "clock": 0.98 if roles.get("date") or days else 0.1, "day": 0.7}
         times = [each for each in free if each.score("time") > NEARLY_NONE * 2]
         filled = [each for each in free if each.filled > ALIKE and not each.named("end")]
         clocks = [each for each in filled if each.kind == "clock" and not each.named("duration")]
