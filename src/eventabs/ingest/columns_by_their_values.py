@@ -12,6 +12,7 @@ import duckdb
 from eventabs.ingest.column_names import CANONICAL, EMPTY, MARKERS, NEVER, fit, plain, stated_unit, words_of
 from eventabs.ingest.formats.base import SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
+from eventabs.ingest.normal_form import MONTHS
 
 _MAKERS: Final = {
     *["author", "autor", "auteur", "автор", "作者", "작성자", "creator", "editor", "verfasser", "penulis"]
@@ -43,8 +44,7 @@ _OF_DEVICE: Final = re.compile(
     r"|desktop|mobile|tablet|smartphone)\b.{0,20}|\d{3,4} ?[x×*] ?\d{3,4}|utf-?8"
 )
 _OF_CALENDAR: Final = re.compile(
-    r"(?i)(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?|week(?:day|end)|(?:星期|周)[一二三四五六日天]|1?\d月"
-    r"|jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
+    rf"(?i)(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?|week(?:day|end)|(?:星期|周)[一二三四五六日天]|1?\d月|{MONTHS}"
 )
 EPOCH: Final = re.compile(r"1\d{9}(?:\d{3})?(?:\.\d+)?")
 _PLURAL: Final = re.compile("[sS](?:$|_?(?:[A-Za-z][a-z]*ed|[oO]f|[pP]er|[sS]een|[rR]ead|[sS]old)(?![a-z]))")

@@ -152,6 +152,7 @@ _DAYS: Final = "天|日|일|days?|d"
 _HOURS: Final = "[个個]?小[时時]|時間|[时時]|시간|hours?|hrs?|h"
 _MINUTES: Final = "分[钟鐘]?|분|minutes?|mins?|m"
 _SECONDS: Final = "秒[钟鐘]?|초|seconds?|secs?|s"
+MONTHS: Final = "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
 _NUMBER: Final = r"\d{1,12}(?:\.\d{1,9})?"
 _UNITS: Final = "".join(f"(?:({_NUMBER}) ?(?:{unit}) ?)?" for unit in (_DAYS, _HOURS, _MINUTES, _SECONDS))
 # The end of a description: any of hours, minutes and seconds.

@@ -20,7 +20,7 @@ from eventabs.ingest.column_names import fit, words_of
 from eventabs.ingest.files_archives_encodings import BROKEN, refuse_bomb
 from eventabs.ingest.formats.base import Format, InputFile, Query, Wanted
 from eventabs.ingest.formats.csv_logs_chats import Csv, filled_width, is_summary
-from eventabs.ingest.normal_form import ALONE, as_glob, errors_named, fetched, quoted
+from eventabs.ingest.normal_form import ALONE, MONTHS, as_glob, errors_named, fetched, quoted
 from eventabs.interface_language import gettext as _
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ _WITH_HOUR: Final = re.compile(r"^\d{9,}|[T ](?!00:00(?::00(?:\.0+)?)?$)\d\d?:")
 _MOST_OF_A_SUM: Final = 2  # cells of a row of sums between joined sheets
 # in the names of sheets that are one table
 _COUNTED_UP: Final = re.compile(
-    r"(?i)\d+|[一二三四五六七八九十]+(?=[月季周])|(?<![a-z])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?"
-    r"|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![a-z])"
+    rf"(?i)\d+|[一二三四五六七八九十]+(?=[月季周])|(?<![a-z])(?:{MONTHS})(?![a-z])"
 )
 _DAYS: Final = range(29_000, 60_000)  # of a workbook: 1979 to 2064
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  a wall time
