@@ -14,7 +14,7 @@ from typing import Final
 import duckdb
 
 from eventabs.ingest.column_names import ACTION_WORDS, EMPTY, NOBODY, StatedUnit, fit
-from eventabs.ingest.columns_by_their_values import value_of
+from eventabs.ingest.columns_by_their_values import SURE_NAME, value_of
 from eventabs.ingest.formats.base import InputFile, SampledRow
 from eventabs.ingest.normal_form import quoted_list
 from eventabs.ingest.roles_and_known_schemas import Reading
@@ -32,7 +32,6 @@ _HOURS: Final = 24
 _NIGHT: Final = 6  # hours
 _LEAST_TIMES: Final = 500  # rows with a time of day that are needed to find a night
 _IMPOSSIBLE: Final = 24 * 3600  # seconds: half of the durations are at most this long
-_NAMED: Final = 0.7  # how well a name fits a role
 # Several words, and no address, markup or setting.
 _WORDS: Final = re.compile(r"(?=.*(?:[\u4e00-\u9fff]{2}|[^\W\d_]{2} [^\W_]))[^/\\<>{}=|@]+")
 _FEW_ROWS: Final = 0.05  # of the rows: a column with fewer different values, as cities, says little of each
@@ -290,7 +289,7 @@ def _left_inside(file: Reading, sample: Sequence[SampledRow]) -> Iterator[InputW
         leaf.column
         for leaf in source.inventory.leaves
         if leaf.steps and not isinstance(leaf.steps[0], str)  # beside other rows only with a time
-        if len(sample) == 1 or fit(leaf.names[-1], "time") > _NAMED
+        if len(sample) == 1 or fit(leaf.names[-1], "time") > SURE_NAME
     ]
     if lists and not file.schema.name:
         message = _("the column {column} holds lists; if their records are the rows: {setting}")

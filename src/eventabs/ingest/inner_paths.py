@@ -104,7 +104,7 @@ class Inventory:
 
     def _note(self, path: InnerPath, value: object) -> None:
         if isinstance(value, str) and value[:1] in ("{", "[") and value[-1] in ("}", "]"):
-            value = _loaded(value)
+            value = loaded(value)
             self.texts.add(path)
         if isinstance(value, dict | list):
             self._holding.add(path.column)
@@ -139,7 +139,7 @@ def value_at(row: Mapping[str, Any], path: InnerPath) -> object:
     """Return the value of a row at a path, None if it has none."""
     value: object = row.get(path.column)
     for done, step in enumerate(path.steps, 1):
-        found = _loaded(value) if isinstance(value, str) else value
+        found = loaded(value) if isinstance(value, str) else value
         match step, found:
             case Lookup("*"), list():
                 rest = path._replace(steps=path.steps[done:])
@@ -161,9 +161,10 @@ def value_at(row: Mapping[str, Any], path: InnerPath) -> object:
     return value
 
 
-def _loaded(text: str) -> object:
+def loaded(text: str, longest: int = _LONGEST_TEXT) -> object:
+    """Return what a text of at most `longest` characters says as JSON, else the text itself."""
     try:
-        return json.loads(text) if len(text) <= _LONGEST_TEXT else text
+        return json.loads(text) if len(text) <= longest else text
     except (ValueError, RecursionError):
         return text
 

@@ -1,7 +1,6 @@
 """What every input format can do, and the SQL that formats share."""
 
 import csv
-import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ import duckdb
 
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files
-from eventabs.ingest.inner_paths import Base, InnerPath, Inventory, read_paths
+from eventabs.ingest.inner_paths import Base, InnerPath, Inventory, loaded, read_paths
 from eventabs.ingest.input_settings import InputSettings
 from eventabs.ingest.normal_form import as_glob, errors_named, quoted
 from eventabs.interface_language import gettext as _
@@ -162,11 +161,8 @@ class Format(ABC):
 
 def json_object(text: str) -> dict[str, Any] | None:
     """Return the object that a text is, None if it is anything else."""
-    try:
-        loaded = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return loaded if isinstance(loaded, dict) else None
+    found = loaded(text, len(text))
+    return found if isinstance(found, dict) else None
 
 
 def text_reader(
