@@ -296,9 +296,8 @@ def call_of_job(ledger: Ledger, call_id: int) -> tuple[CallState, int]:
 def batch_of_call(ledger: Ledger, call_id: int) -> Batch:
     """Return what a call asks about, as it is planned now: all its parts are pending."""
     ((users,),) = ledger.rows("SELECT users FROM calls WHERE id = ?", call_id)
-    parts = codec.unpack_parts(users).values()
-    planned = ledger.planned_parts(parts)
-    return Batch(tuple(planned[part] for part in parts))
+    planned = ledger.planned_parts(codec.unpack_parts(users).values())
+    return Batch(tuple(planned.values()))
 
 
 def give_up(ledger: Ledger, state: JobState) -> None:
@@ -373,11 +372,10 @@ def extend_user(ledger: Ledger, user: ExtendedUser, since: int) -> None:
     states = ledger.rows("SELECT state FROM user_states WHERE user_id = ?", user_id)
     before = current_of(ledger, user_id, states[0][0] if states else None)[:2]
     waits = codec.pack_outcome(kept) if kept and rows else None
-    row = user_id, since, last, waits, orjson.dumps(listed).decode(), codec.pack_json(before)
     ledger.rows(
         "INSERT INTO extended VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since, last = excluded.last,"
         " kept = excluded.kept, listed = excluded.listed, before = coalesce(before, excluded.before)",
-        *row,
+        *(user_id, since, last, waits, orjson.dumps(listed).decode(), codec.pack_json(before)),
     )
     for table in ("users", "parts"):
         ledger.rows(f"DELETE FROM {table} WHERE user_id = ?", user_id)

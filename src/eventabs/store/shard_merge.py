@@ -165,10 +165,9 @@ def _refuse_unlike(parts: Sequence[_Part], *, accept_changes: bool) -> None:
             named = {"first": first.directory.path, "second": second.directory.path}
             differ = {"shard": first.shard, "other": second.shard, "changes": shown_changes(changed)}
             raise RunDirectoryError(message.format(**named, **differ))
-    fingerprints = [part.facts.get("input", {}).get("fingerprint", "") for part in parts]  # "": not read yet
-    read = [(part, fingerprint) for part, fingerprint in zip(parts, fingerprints, strict=True) if fingerprint]
-    for (first, before), (second, now) in pairwise(read):
-        if before != now and not accept_changes:
+    read = [part for part in parts if part.facts.get("input", {}).get("fingerprint")]  # the others not yet
+    for first, second in pairwise(read):
+        if first.facts["input"]["fingerprint"] != second.facts["input"]["fingerprint"] and not accept_changes:
             message = _(
                 "{first} and {second} have read different inputs; take them all the same with --accept-changes"
             )
