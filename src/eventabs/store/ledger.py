@@ -356,14 +356,12 @@ class Ledger:
             indices = rows_in(rows)
             places = (index - part.first for index in indices)
             log = replace(log, behaviors=tuple(history[place] for place in places if place < len(history)))
-        kept: Outcome | None = None
-        listed = list[str]()
         extended = before and self.rows(
             "SELECT since, last, kept, listed FROM extended WHERE user_id = ?", part.user_id
         )
-        ((since, last, packed, named),) = extended or [(0, 0, None, "")]
-        if rows and packed is not None and (part.first, part.last) == (0, last):
-            kept, listed = unpack_outcome(part, None, packed), load_json(named)
+        ((since, last, packed, listed),) = extended or [(0, 0, None, "")]
+        is_whole = (part.first, part.last) == (0, last)
+        kept = unpack_outcome(part, None, packed) if rows and packed is not None and is_whole else None
         found = before and self._db.execute(
             "SELECT reason, result FROM outcomes WHERE user_id = ? AND first = ? AND last = ? AND call_id < ? AND call_id > ?"
             " AND reason IN ('unplaced', 'minor') ORDER BY call_id",
@@ -375,7 +373,7 @@ class Ledger:
         numbers = rows_in(ordinals) if ordinals else ()
         return AskedUser(
             part,
-            shown(log, indices, kept, listed) if kept else log,
+            shown(log, indices, kept, load_json(listed)) if kept else log,
             indices,
             earlier=refused.get("minor") or stays,
             stays=stays if "minor" in refused else None,
