@@ -654,16 +654,15 @@ def parse(text: str) -> tuple[list[object], bool]:
 
 
 def _scalar(token: re.Match[str]) -> object:
-    text: str = token["word"] or token["string"]
-    if token["word"]:
+    if text := token["word"]:
         return int(text[:12]) if re.fullmatch("[0-9]+", text) else _WORDS.get(text.casefold(), text)
+    text = token["string"]
     inside = text[1:-1] if len(text) > 1 and text[-1] in "\"'”’" else text[1:]
-    return _ESCAPES.sub(
-        lambda found: (
-            chr(int(found["code"], 16)) if found["code"] else _ESCAPED.get(found["sign"], found["sign"])
-        ),
-        inside,
-    )
+    return _ESCAPES.sub(_unescaped, inside)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return chr(int(found["code"], 16)) if found["code"] else _ESCAPED.get(found["sign"], found["sign"])
 
 
 def _read(value: object, answer: Answer, key: str, journey: JourneyName | None, depth: int = 0) -> None:

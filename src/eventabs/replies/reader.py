@@ -256,18 +256,17 @@ class Reader:
         events = self._with_must(asked.log, events, is_open | (lone - free))
         in_events = {row for event in events for row in event.rows}
         minor -= in_events
-        left = tuple([rows[row] for row in sorted(is_open - in_events - minor)])
+        left = {rows[row] for row in is_open - in_events - minor}
         if earlier is None and len(rows) <= asked.part.last - asked.part.first:
             # only some rows were asked about, and what was placed of the others does not hold any more
-            never = set(range(asked.part.first, asked.part.last + 1)).difference(rows)
-            left = tuple(sorted(never.union(left)))
+            left |= set(range(asked.part.first, asked.part.last + 1)).difference(rows)
         fresh = Outcome(
             asked.part,
             None,
             *self._made(asked, events, several, {each.id for each in earlier.journeys} if earlier else set()),
             minor=tuple([rows[row] for row in sorted(minor)]),
-            unplaced=() if self.detail == "journeys" else left,
-            unasked=left if self.detail == "journeys" else (),
+            unplaced=() if self.detail == "journeys" else tuple(sorted(left)),
+            unasked=tuple(sorted(left)) if self.detail == "journeys" else (),
             misfiled=misfiled,
             repeated=repeated,
         )
