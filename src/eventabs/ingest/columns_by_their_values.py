@@ -370,7 +370,6 @@ def _looks_like_a_user(each: Profile) -> tuple[float, ...]:
 
 def value_of(row: SampledRow, path: InnerPath) -> str:
     """Return what a row holds at a path, as text; "" for nothing."""
-    value = value_at(row.values, path)
-    if value is None:
+    if (value := value_at(row.values, path)) is None:
         return ""
     return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

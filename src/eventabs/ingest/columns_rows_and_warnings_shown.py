@@ -14,7 +14,7 @@ from typing import Final
 import duckdb
 
 from eventabs.ingest.column_names import ACTION_WORDS, EMPTY, NOBODY, StatedUnit, fit
-from eventabs.ingest.columns_by_their_values import SURE_NAME, value_of
+from eventabs.ingest.columns_by_their_values import NEARLY_NONE, SURE_NAME, value_of
 from eventabs.ingest.formats.base import InputFile, SampledRow
 from eventabs.ingest.normal_form import quoted_list
 from eventabs.ingest.roles_and_known_schemas import Reading
@@ -34,7 +34,6 @@ _LEAST_TIMES: Final = 500  # rows with a time of day that are needed to find a n
 _IMPOSSIBLE: Final = 24 * 3600  # seconds: half of the durations are at most this long
 # Several words, and no address, markup or setting.
 _WORDS: Final = re.compile(r"(?=.*(?:[\u4e00-\u9fff]{2}|[^\W\d_]{2} [^\W_]))[^/\\<>{}=|@]+")
-_FEW_ROWS: Final = 0.05  # of the rows: a column with fewer different values, as cities, says little of each
 
 
 def _implausible(file: Reading, roles: Collection[str], words: str) -> Iterator[InputWarning]:
@@ -241,7 +240,7 @@ def describe(files: Sequence[Reading], counts: RowCounts, warnings: Iterable[Inp
         each
         for each in first.choice.profiles
         if each.column not in used
-        and each.distinct > max(len(users), _FEW_ROWS * len(each.values))
+        and each.distinct > max(len(users), NEARLY_NONE * len(each.values))  # cities are fewer
         and each.share(_WORDS) >= _NEARLY_ALL
     ]
     words = max(in_words, key=lambda each: each.distinct).column if in_words else ""
@@ -343,20 +342,19 @@ def _left_out_rows(files: Sequence[Reading], rows: RowCounts) -> Iterator[InputW
     # many duplicates whose times are minutes or days, in which the same may be done twice
     times = "SELECT count(start), count(*) FILTER (start <> date_trunc('minute', start)) FROM behaviors"
     ((timed, finer),) = files[0].source.file.connection.execute(times).fetchall()
-    if timed >= _LEAST and rows.duplicates > _FEW_ROWS * timed and not finer:
+    if timed >= _LEAST and rows.duplicates > NEARLY_NONE * timed and not finer:
         message = _(
             "{count:,} rows are left out, since they equal another; no time has seconds, so that they may be acts of their own;"
             " to keep them: {setting}"
         )
         yield warning("equal_rows", message, count=rows.duplicates, setting="[input] keep_duplicates = true")
-    if rows.unpaired > _FEW_ROWS * (rows.paired_ends + rows.unpaired) and rows.paired_ends:
+    if rows.unpaired > NEARLY_NONE * (rows.paired_ends + rows.unpaired) and rows.paired_ends:
         message = _(
             "{count:,} begins and ends have no partner, beside {pairs:,} that were joined; if each row is an act of its own: {setting}"
         )
         yield warning("unpaired", message, "marker", NO_COLUMN, count=rows.unpaired, pairs=rows.paired_ends)
-    counts = rows.left_out
     schemas = {each.schema.name: each for each in files if each.schema.name}
-    if counts:
+    if counts := rows.left_out:
         names = ", ".join(f"{action} {rows:,}" for action, rows in [*counts.items()][:_LISTED])
         message = _(
             "{count:,} rows are no behaviors by the schema {schema}: {names}; to read them too: {setting}"

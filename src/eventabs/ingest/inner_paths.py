@@ -118,8 +118,7 @@ class Inventory:
 
     def find(self, text: str) -> InnerPath | None:
         """Return the path that `text` names, None if the file has none. A key with a dot wins over a path of the same spelling."""
-        path = parse_path(text, self.columns)
-        if path is None or not path.steps:
+        if not (path := parse_path(text, self.columns)) or not path.steps:
             return path
         for leaf in self.leaves:
             spelled = (f".{step}" if isinstance(step, str) else _written(step) for step in leaf.steps)
@@ -199,8 +198,7 @@ def read_paths(
     # the SQL of a text, and the number of steps that lead to it, the column as well
     reached = {path: (base, 0) if isinstance(base, str) else (base(path.column), 1) for path in paths}
     for layer in count():
-        rest = {path: each for path, each in reached.items() if each[1] <= len(path.steps)}
-        if not rest:
+        if not (rest := {path: each for path, each in reached.items() if each[1] <= len(path.steps)}):
             break
         # the pointers into each text, with the name of the list of their values; the name of the list of its records
         pointers: dict[str, tuple[str, dict[str, int]]] = {}

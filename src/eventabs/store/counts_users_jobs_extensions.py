@@ -403,8 +403,7 @@ def changed_rows(ledger: Ledger, at: int) -> Iterator[Row]:
         left = {each["id"]: each for each in codec.unpack_json(before)[at]}
         changed: list[Row] = []
         for each in current_of(ledger, user_id, state)[:2][at]:
-            known = left.pop(each["id"], None)
-            if known is None:
+            if (known := left.pop(each["id"], None)) is None:
                 changed.append({"change": "added", **each})
             elif known != each:
                 changed.append({"change": "replaced", **each, "before": known})

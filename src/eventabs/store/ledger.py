@@ -617,8 +617,7 @@ def shown(log: UserLog, rows: Sequence[int], kept: Outcome, listed: Iterable[str
         own = tuple(places[row] for row in journey.behaviors if row in places)
         known.append(KnownJourney(journey.kind, journey.name, own))
     in_events = {row for event in kept.events for row in event.behaviors if not event.journey}
-    alone = {*in_events, *kept.minor, *kept.unplaced, *kept.unasked} & places.keys()
-    if alone:
+    if alone := {*in_events, *kept.minor, *kept.unplaced, *kept.unasked} & places.keys():
         known.append(KnownJourney("", "", tuple(places[row] for row in sorted(alone))))
     return replace(log, known=tuple(known))
 

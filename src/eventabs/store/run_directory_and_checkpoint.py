@@ -232,10 +232,9 @@ def _no_run(file: Path) -> RunDirectoryError:
     message = _(
         "{path} is a file, not a run; name the run directory, by default {run} in the folder where the run began"
     )
-    made = [each for each in (run, file.with_name(run.name)) if RunDirectory(each).ledger.exists()]
-    if made:
+    if made := [each for each in (run, file.with_name(run.name)) if RunDirectory(each).ledger.exists()]:
         message = _("{path} is a file, not a run; name the run directory that was made from it, {run}")
-    run = made[0] if made else run
+        run = made[0]
     return RunDirectoryError(message.format(path=file, run=shlex.quote(str(run))))
 
 

@@ -81,8 +81,7 @@ def merge(
     """
     listed = [directories] if isinstance(directories, str | os.PathLike) else directories
     # each once, however it is spelled
-    named = {os.path.realpath(path): Path(path) for path in listed}.values()
-    if not named:
+    if not (named := {os.path.realpath(path): Path(path) for path in listed}.values()):
         raise RunDirectoryError(_("no shard is named; give their run directories, such as *-of-16.eventabs"))
     parts = sorted(map(_opened, named), key=lambda part: part.shard.index)
     _refuse_unlike(parts, accept_changes=accept_changes)
@@ -118,11 +117,10 @@ def refuse_merged(directory: RunDirectory, facts: Facts) -> None:
     """Raise RunDirectoryError for merged shards, which go on each in its own run directory."""
     if not (shards := shard_states(directory, facts)):
         return
-    unfinished = [each.out for each in shards if each.status != "completed"]
     message = _(
         "{path} is merged from shards, which are all completed; name the run directory of one of them"
     )
-    if unfinished:
+    if unfinished := [each.out for each in shards if each.status != "completed"]:
         message = _("{path} is merged from shards and does not go on itself; go on with: {commands}")
     commands = "; ".join(f"eventabs resume {shlex.quote(path)}" for path in unfinished)
     raise RunDirectoryError(message.format(path=directory.path, commands=commands))

@@ -52,8 +52,7 @@ class Json(Format):
     def find_columns(self) -> tuple[str, ...]:
         """Return the keys of objects at places all over the file, and take stock of the paths inside them."""
         rows = [*map(self.fields, files.spread_lines(self.file.text, _HEAD, 19))]
-        keys = tuple(dict.fromkeys(key for row in rows for key in row))
-        if not keys:
+        if not (keys := tuple(dict.fromkeys(key for row in rows for key in row))):
             message = _(
                 "{path} has no line that is a JSON object; write one object a line, or a CSV with a header"
             )
