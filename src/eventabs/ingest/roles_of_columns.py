@@ -626,7 +626,7 @@ def _doubts(choice: Choice, named: Mapping[str, str]) -> Iterator[InputWarning]:
                 message = _(
                     "[input.columns] {role} names the column {column}, which can be read in {held:,} {of}; name another"
                 )
-                yield _doubt("named_column_fails", message, role, chosen)
+                yield _doubt("named_column_fails", message, role, chosen, chosen)
             continue
         others = [each for each in found if each.named(role) >= SURE and each.column not in roles.values()]
         usual = max(others, key=lambda each: each.named(role), default=chosen)
@@ -682,12 +682,11 @@ def warning(code: str, message: str, role: str = "", name: str = "...", /, **val
     return InputWarning(code, message.format(**{"setting": f'[input.columns] {role} = "{name}"', **values}))
 
 
-def _doubt(code: str, message: str, role: str, chosen: Profile, other: Profile | None = None) -> InputWarning:
+def _doubt(code: str, message: str, role: str, chosen: Profile, other: Profile) -> InputWarning:
     rows = len(chosen.values)
-    held, more = (round(_readable(each, role) * rows) if each else 0 for each in (chosen, other))
+    held, more = (round(_readable(each, role) * rows) for each in (chosen, other))
     values = {"held": held, "more": more, "of": _of_rows(chosen), "role": role, "column": chosen.column}
-    name = other.column if other else ""
-    return warning(code, message, role, name, other=name, **values)
+    return warning(code, message, role, other.column, other=other.column, **values)
 
 
 def _of_rows(profile: Profile) -> str:

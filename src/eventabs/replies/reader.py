@@ -390,9 +390,8 @@ class Reader:
         if unplaced and (100 * len(unplaced) > _MOST_UNPLACED * rows or len(unplaced) == rows):
             return "unplaced"
         is_first = asked.earlier is None or asked.earlier.reason is None
-        if self.detail == "day" and rows >= _FEWEST_ROWS and len(minor) > _MOST_MINOR * rows:
-            return "minor" if is_first else None  # to be asked once more, but not for ever
-        return None
+        is_minor = self.detail == "day" and rows >= _FEWEST_ROWS and len(minor) > _MOST_MINOR * rows
+        return "minor" if is_minor and is_first else None  # to be asked once more, but not for ever
 
 
 def _linked(user: _User, *, is_last: bool, stopped: bool) -> Outcome:
