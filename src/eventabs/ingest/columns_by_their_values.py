@@ -335,9 +335,8 @@ def header_by_values(found: Sequence[Profile]) -> list[str]:
         if one and not (name in ("date", "time") and "timestamp" in names):
             names[name] = one
             free.remove(one)
-    counted = any(each.counts_rows for each in found)
     free = [each for each in free if each.share(_DECIMAL) < 1]  # a price or a place is nobody
-    if free and (len(free) > 1 or counted):
+    if free and (len(free) > 1 or any(each.counts_rows for each in found)):
         names["user_id"] = who = max(free, key=_looks_like_a_user)
         # without a name beside the number
         free = [each for each in free if each is not who and not each.is_of(who)]
