@@ -14,7 +14,6 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, cast
@@ -81,8 +80,7 @@ _SHOWN: Final = 300  # characters that a file name cannot have
 LONGEST_LINE: Final = 64 << 20  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """What one pass over a file's bytes finds."""
 
     sha256: bytes
@@ -431,7 +429,7 @@ def readable_text(
                 fault = fault or error
                 continue
         content = inspect(str(copy), path)
-        content = replace(content, one_newline=one_newline, line_not_utf8=first, broken=broken)
+        content = content._replace(one_newline=one_newline, line_not_utf8=first, broken=broken)
         # more broken characters than one in a hundred lines speak of another encoding
         if broken * 100 <= content.lines and (codec or each == "utf-8" or _LANGUAGES[each](seen)):
             return str(copy), each, content

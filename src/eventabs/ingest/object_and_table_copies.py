@@ -4,14 +4,13 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from glob import has_magic
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from urllib.parse import unquote
 
 import duckdb
@@ -94,8 +93,7 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 _WORTH_TELLING: Final = 20_000_000  # bytes; as many take a while on most connections
 
 
-@dataclass(frozen=True, slots=True)
-class Copies:
+class Copies(NamedTuple):
     """The files of the input and of its profiles, the exports inside for an archive; some are copies of objects."""
 
     paths: tuple[str, ...]

@@ -8,7 +8,6 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -157,7 +156,7 @@ class Reading:
             values["user"] = quoted(self.user)
         roles = ", ".join(f'{value} AS "{role}"' for role, value in values.items())
         if not self.schema.name:
-            return replace(query, sql=f"SELECT line, problem, {roles}, {digest} AS digest FROM ({query.sql})")
+            return query._replace(sql=f"SELECT line, problem, {roles}, {digest} AS digest FROM ({query.sql})")
         absent = quoted_list(self.schema.absent)
         trimmed = ", ".join(
             f"CASE WHEN trimmed({alias}) NOT IN ({absent}) THEN trimmed({alias}) END AS {alias}"
@@ -177,7 +176,7 @@ class Reading:
         problem = f"CASE WHEN problem IS NULL AND ({is_none}) THEN '{NON_BEHAVIOR}' ELSE problem END"
         named = f"""SELECT *, plain_word({_EVENT}) AS word FROM (
             SELECT *, {event} AS {_EVENT} FROM (SELECT * REPLACE ({trimmed}), {digest} AS digest FROM ({query.sql})))"""
-        return replace(query, sql=f"SELECT line, {problem} AS problem, {roles}, digest FROM ({named})")
+        return query._replace(sql=f"SELECT line, {problem} AS problem, {roles}, digest FROM ({named})")
 
     def _here(self, paths: Iterable[str]) -> tuple[str, ...]:
         """Return the paths that the file has, and words for all rows."""

@@ -52,7 +52,7 @@ class InputFile:
         """Return the file with another text, that of a copy. It stays the same file, or is the same if its rows are."""
         content = files.inspect(str(copy), self.path, binary=binary)
         sha256 = self.content.sha256 if is_same else content.sha256
-        return replace(self, text=str(copy), content=replace(content, sha256=sha256))
+        return replace(self, text=str(copy), content=content._replace(sha256=sha256))
 
     def as_csv(self, rows: Iterable[Iterable[object]], *, is_same: bool = True) -> "InputFile":
         """Return the file as a copy of its rows in CSV."""
@@ -62,8 +62,7 @@ class InputFile:
         return self.of_copy(copy, is_same=is_same)
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """A SELECT, and the line number of its first row. Its column `line` is NULL if each line is a row."""
 
     sql: str
