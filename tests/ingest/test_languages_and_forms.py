@@ -344,6 +344,12 @@ def test_what_is_lent_lasts_until_it_is_returned(tmp_path: Path, names: tuple[st
     assert (columns["time"], columns["end"]) == names
 
 
+def test_a_loan_is_paid_back_at_a_time(tmp_path: Path) -> None:
+    text = table("客户编号,还款时间,还款方式", "u{five}", "{time}", "支付宝{five}")
+    with opened(tmp_path, write(tmp_path, "a.csv", text)) as export:
+        assert export.description.columns["time"] == "还款时间"
+
+
 def test_what_is_bought_and_returned_later_does_not_last_until_then(tmp_path: Path) -> None:
     text = table("user_id,product,order_date,return_date", "u{five}", "p{n}", "{time}", "2026-02-28 10:00:00")
     with opened(tmp_path, write(tmp_path, "orders.csv", text)) as export:
@@ -354,6 +360,9 @@ def test_an_events_duration_has_seconds_like_any_other(tmp_path: Path) -> None:
     text = table("user_id,time,page,event_duration", "u{five}", "{time}", "/p{n}", "{n}0")
     lasting = [row.rpartition("|")[2] for row in facts(tmp_path, write(tmp_path, "a.csv", text))]
     assert sorted(lasting, key=int) == [f"{n}0" for n in range(1, 29)]
+    text = table("user_id,event_time,page,event_hour,event_ms", "u{five}", "{time}", "/p{n}", "{n}", "{n}0")
+    with opened(tmp_path, write(tmp_path, "b.csv", text)) as export:
+        assert "duration" not in export.description.columns
 
 
 def test_a_name_is_whose_rows_they_are_where_nothing_else_is(tmp_path: Path) -> None:
