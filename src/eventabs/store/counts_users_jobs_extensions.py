@@ -296,8 +296,9 @@ def call_of_job(ledger: Ledger, call_id: int) -> tuple[CallState, int]:
 def batch_of_call(ledger: Ledger, call_id: int) -> Batch:
     """Return what a call asks about, as it is planned now: all its parts are pending."""
     ((users,),) = ledger.rows("SELECT users FROM calls WHERE id = ?", call_id)
-    planned = ledger.planned_parts(codec.unpack_parts(users).values())
-    return Batch(tuple(planned.values()))
+    parts = codec.unpack_parts(users).values()
+    planned = ledger.planned_parts(parts)
+    return Batch(tuple(planned[part] for part in parts))
 
 
 def give_up(ledger: Ledger, state: JobState) -> None:
