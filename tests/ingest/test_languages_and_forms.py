@@ -446,7 +446,7 @@ def test_a_number_of_each_row_is_no_place_though_some_rows_have_none(tmp_path: P
 def test_a_server_log_with_its_months_as_numbers_is_read(tmp_path: Path) -> None:
     text = "".join(f"83.149.9.{n % 7} - - {n}/05/2015:10:05:{n} +0000 GET /a{n}\n" for n in range(10, 30))
     rows = facts(tmp_path, write(tmp_path, "apache.log", text))
-    assert (len(rows), rows[0]) == (20, "83.149.9.0|2015-05-14T10:05:14|GET|/a14||")
+    assert (len(rows), rows[0]) == (20, "83.149.9.0|2015-05-14T10:05:14+00:00|GET|/a14||")
 
 
 def test_the_other_name_of_a_user_says_nothing_also_where_the_user_is_named(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def fit(name: str, role: str) -> float:
 def stated_unit(name: str) -> StatedUnit | None:
     """Return the unit in a duration's name, None for any other name: `duration_ms`, `停留时长（分钟）`, `Hours`."""
     words = words_of(name)
-    units = [_UNITS[word] for word in words if word in _UNITS]
+    units = [_UNITS[word] for word in (name, *words) if word in _UNITS]  # `time-taken` of IIS is one
     is_named = not _WEIGHTS["duration"].keys().isdisjoint(words[:-1])
     if is_named and not units and words[-1] in _LAST_UNITS:
         return _LAST_UNITS[words[-1]]

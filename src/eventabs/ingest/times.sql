@@ -1,7 +1,7 @@
 -- Times and durations in the usual forms -> wall times with their offset from UTC, and whole seconds.
 
--- 03/04/2026: day or month first
-CREATE OR REPLACE MACRO short_date() AS '^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})((?:,? .*)?)$';
+-- 03/04/2026: day or month first, also 17/05/2015:10:05:03 of a server
+CREATE OR REPLACE MACRO short_date() AS '^(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})(?:$|:|,? )(.*)$';
 CREATE OR REPLACE MACRO whole_year(date) AS
     regexp_replace(regexp_replace(date, '^([7-9]\d)(-\d)', '19\1\2'), '^(\d\d)(-\d)', '20\1\2');
 
@@ -88,8 +88,8 @@ CREATE OR REPLACE MACRO spelled_time(text, day, dayfirst) AS list_transform(
         WHEN t[3] = '.' AND t[4] = ' ' AND is_digit(t[5]) OR t[2] = '.' AND t[3] = ' ' AND is_digit(t[4]) THEN  -- 9. 5. 2018 3:23
             regexp_replace(t, '^(\d{1,2})\. (\d{1,2})\. (\d{4})', '\3-\2-\1')
         WHEN t[3] IN ('/', '-', '.') AND is_digit(t[4]) OR t[2] IN ('/', '-', '.') AND is_digit(t[3]) THEN CASE
-            WHEN dayfirst THEN whole_year(regexp_replace(t, short_date(), '\3-\2-\1\4'))
-            WHEN NOT dayfirst THEN whole_year(regexp_replace(t, short_date(), '\3-\1-\2\4'))
+            WHEN dayfirst THEN whole_year(rtrim(regexp_replace(t, short_date(), '\3-\2-\1 \4')))
+            WHEN NOT dayfirst THEN whole_year(rtrim(regexp_replace(t, short_date(), '\3-\1-\2 \4')))
             ELSE t END
         ELSE named_month_time(t) END)[1];
 

@@ -473,11 +473,7 @@ _MARKUP: Final = re.compile(r"[\s,\[]*[{<]|\"[^\"]*\"[,;\t]")  # or cells of a t
 _STAMPED: Final = re.compile(rf"\[?{_LOG_STAMP}")
 _STAMPED_LINE: Final = re.compile(rf"{_STAMPED.pattern}.*")
 _FIELDS: Final = "#fields"  # W3C (with a colon) and Zeek: the columns follow
-_RENAMED: Final = {
-    "uid": "connection",
-    "id.orig_h": "ip",
-    "time-taken": "time-taken-ms",
-}  # an id of no user; of W3C
+_ZEEK: Final = {"uid": "connection", "id.orig_h": "ip"}  # an id of no user
 _LEAST: Final = 2  # lines
 
 
@@ -554,7 +550,7 @@ def line_form(start: bytes) -> _Form:
     if fields := next((line for line in shown if line.lower().startswith(_FIELDS)), ""):
         named = fields[len(_FIELDS) :].lstrip(":").strip()
         field, mark = (r"([^\t]*)", r"\t") if "\t" in named else (r"(\S+)", r"[ \t]")
-        names = tuple(_RENAMED.get(each, each) for each in named.split())
+        names = tuple(_ZEEK.get(each, each) for each in named.split())
         return _Form(re.compile("(?!#)" + mark.join([field] * len(names))), names)
     tried = shown[:_FOLLOWING]
     lines = [line[:1000] for line in tried if not _MARKUP.match(line)]
