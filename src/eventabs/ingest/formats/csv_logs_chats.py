@@ -554,6 +554,8 @@ def line_form(start: bytes) -> _Form:
         return _Form(re.compile("(?!#)" + mark.join([field] * len(names))), names)
     tried = shown[:_FOLLOWING]
     lines = [line[:1000] for line in tried if not _MARKUP.match(line)]
+    if not lines:  # JSON, say: to try all forms takes longer than to read a small file
+        return _Form(re.compile(""), ())
     any_pair = re.compile(filled(_PAIR, **_PARTS, key=_KEY))
     keys = Counter(key for line in lines for key in _pairs(line, any_pair))
     often = {key for key, count in keys.items() if count >= _SHARE * len(tried)} - {_REST}
@@ -568,8 +570,9 @@ def line_form(start: bytes) -> _Form:
         row, above = (re.compile(filled(each.get(key, "(?!)"), **_PARTS)) for key in ("line", "above"))
         form = _Form(row, tuple(each["columns"].split()), above, each.get("is_strict", False))
         found = list(filter(None, map(form.row.fullmatch, shown)))
+        if len(found) < _LEAST or sum(map(form.is_named, found)) * 2 < len(found):
+            continue
         # of the first lines; the others go on, also for long between the lines that say the day
-        share = 0 if form.above.search(f"\n{text}") else 0.2 if form.is_strict else 0.4
-        if len(found) >= max(_LEAST, share * len(shown)) and sum(map(form.is_named, found)) * 2 >= len(found):
+        if len(found) >= (0.2 if form.is_strict else 0.4) * len(shown) or form.above.search(f"\n{text}"):
             return form
     return _Form(re.compile(""), ())
