@@ -369,6 +369,7 @@ def _looks_like_a_user(each: Profile) -> tuple[float, ...]:
 
 def value_of(row: SampledRow, path: InnerPath) -> str:
     """Return what a row holds at a path, as text; "" for nothing."""
-    if (value := value_at(row.values, path)) is None:
+    value = value_at(row.values, path) if path.steps else row.values.get(path.column)  # most have none
+    if value is None:
         return ""
     return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
