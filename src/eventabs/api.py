@@ -19,7 +19,7 @@ from eventabs.config import Settings, overlay
 from eventabs.errors_and_exit_codes import InputError, StoppedError, UsageError
 from eventabs.ingest import Frame
 from eventabs.interface_language import gettext as _
-from eventabs.runs import Estimate, Invocation, JsonLines, Observer, Observers, RunContext, RunState, Watch
+from eventabs.runs import Invocation, JsonLines, Observer, Observers, RunContext, RunState, Watch
 from eventabs.shared_records import AnyPath, Event, EventOrJourney, Journey, of_row
 from eventabs.stop_request import Stop
 from eventabs.store import RunDirectory, Status, open_to_append
@@ -269,7 +269,7 @@ def estimate(
     config: AnyPath | None = None,
     shard: str = "",
     observer: Observer | None = None,
-) -> Estimate:
+) -> "runs.Estimate":
     """Plan a run, or one of its shards: users, tokens, calls, time and cost. Calls no model. Raises UsageError.
 
     `observer` hears how far objects have been copied.

@@ -21,7 +21,7 @@ from eventabs.errors_and_exit_codes import ConfigError, RunDirectoryError
 from eventabs.ingest import canonical_action, search_pattern
 from eventabs.interface_language import Language, activate, active, gettext as _
 from eventabs.prompts import CONVERSION, CONVERSIONS, BatchLimits, Instructions, PromptBuilder, TokenCounter
-from eventabs.providers import BatchProfile, Cluster, Complete, LlmSettings
+from eventabs.providers import BatchProfile, Complete, LlmSettings
 from eventabs.replies import MustRule, MustRules, Reader, TextCondition
 from eventabs.runs.observer import CoolingDown, MachinesChanged, Observer
 from eventabs.runs.progress_and_stop_conditions import ProgressTracker
@@ -152,7 +152,7 @@ class RunContext:
     facts: dict[str, Any]
     most_users: int
     named: Sequence[str] = ()
-    cluster: Cluster | None = None
+    cluster: "providers.Cluster | None" = None
 
     def remember(self, **values: object) -> None:
         """Keep facts, in the ledger too."""

@@ -7,18 +7,22 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from datetime import datetime
-from typing import Protocol, dataclass_transform
+from typing import Any, ClassVar, Protocol, dataclass_transform
 
 from eventabs.shared_records import ColumnsFound, Copying, Counts, InputWarning, RunStatus
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
-@dataclass(frozen=True)
 class Told:
-    """What deserves a line: a note of the run, a frozen dataclass; those of the input lie in `records`."""
+    """What deserves a line: a note of the run; those of the input lie in `records`.
+
+    A dataclass, frozen for the type checker alone: to freeze it takes as long as to make it, at each start.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def __init_subclass__(cls, **options: bool) -> None:
-        dataclass(frozen=True, **options)(cls)
+        dataclass(**options)(cls)
 
 
 class Started(Told):
@@ -74,7 +78,7 @@ class ExtensionCounts:
     reopened_days: int = 0
 
 
-class Extended(ExtensionCounts, Told, kw_only=True):
+class Extended(ExtensionCounts, Told, kw_only=True, frozen=True):
     """Another export has been taken in; behaviors that lie more than `lateness` back are listed in a file, and left out."""
 
     lateness: str

@@ -463,7 +463,7 @@ def tiers(counts: Counts, costs: Mapping[str, float | None], currency: str) -> I
             yield template.format(tier=one_line(tier), calls=made, cost=money(cost or 0.0, currency))
 
 
-def news(counts: runs.Extended | runs.ExtensionEstimate) -> list[str]:
+def news(counts: "runs.Extended | runs.ExtensionEstimate") -> list[str]:
     """Return what is new in an export, a fact a text."""
     facts = [
         ngettext("{count} new user", "{count} new users", counts.new_users),
@@ -479,13 +479,13 @@ def news(counts: runs.Extended | runs.ExtensionEstimate) -> list[str]:
     return facts + counted((again, counts.reopened_behaviors), behaviors=behaviors(counts.reopened_behaviors))
 
 
-def changed_and_gone(counts: runs.Extended | runs.ExtensionEstimate) -> str:
+def changed_and_gone(counts: "runs.Extended | runs.ExtensionEstimate") -> str:
     """Return how many behaviors have changed and are gone."""
     changed, gone = count(counts.changed_behaviors), count(counts.gone_behaviors)
     return _("{changed} changed, {gone} gone").format(changed=changed, gone=gone)
 
 
-def too_late(counts: runs.Extended | runs.ExtensionEstimate) -> str:
+def too_late(counts: "runs.Extended | runs.ExtensionEstimate") -> str:
     """Return how many behaviors are left out."""
     return ngettext(
         "{count} behavior lies more than {lateness} back and is left out; raise extend.lateness to take it",
