@@ -325,6 +325,9 @@ class UnreadableBodyError(Exception):
     """The answer is larger than allowed, or compressed in an encoding that was not requested."""
 
 
+_USUAL_EVENTS = re.compile(rb"(?:data: [^\r\n]*\n\n)++")  # each of one line
+
+
 class PayloadReader:
     """Splits an answer into the data of its events, or takes it as one document, as its first byte says: headers are often wrong.
 
@@ -362,20 +365,22 @@ class PayloadReader:
         whole = b"".join(self._unfinished)
         end = 1 + max(whole.rfind(b"\n"), whole.rfind(b"\r", 0, -1))  # a \r at the end may be half of \r\n
         self._unfinished = [whole[end:]]
-        if payloads := self._events(whole[:end].splitlines()):
+        if payloads := self._events(whole[:end]):
             self._size = 0
         return payloads
 
     def finish(self) -> list[bytes]:
         """Return the payloads that the end of the answer completes."""
         whole = b"".join(self._unfinished)
-        return [whole] if self.is_document else self._events([*whole.splitlines(), b""])
+        return [whole] if self.is_document else self._events(whole + b"\n\n")
 
-    def _events(self, lines: list[bytes]) -> list[bytes]:
+    def _events(self, lines: bytes) -> list[bytes]:
+        if not self._data and _USUAL_EVENTS.fullmatch(lines):
+            return lines[6:-2].split(b"\n\ndata: ")
         events = []
-        for line in lines:
+        for line in lines.splitlines():
             if line.startswith(b"data:"):
-                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+                self._data.append(line[5:].removeprefix(b" "))
             elif not line and self._data:
                 events.append(b"\n".join(self._data))
                 self._data = []
