@@ -159,8 +159,8 @@ class BatchService(Channel):
             status=self._profile.statuses.get(status, _SPELLINGS.get(status, status)),
             output_file_id=str(job.get("output_file_id") or ""),
             error_file_id=str(job.get("error_file_id") or ""),
-            total=wire.count_in(job, "request_counts", "total"),
-            done=sum(wire.count_in(job, "request_counts", name) for name in ("completed", "failed")),
+            total=wire.count_in(job.get("request_counts"), "total"),
+            done=sum(wire.count_in(job.get("request_counts"), name) for name in ("completed", "failed")),
             error="; ".join(wire.redacted_line(text, self.address.secrets) for text in texts),
             queue_was_full=any(str(each.get("code")).lower() in _QUEUE_CODES for each in faults),
         )

@@ -400,6 +400,7 @@ _FINISH_REASONS: dict[str, FinishReason] = {
     "error": "interrupted",  # OpenRouter
     "abort": "interrupted",  # vLLM, SGLang
 }
+_THOUGHTS = frozenset({"reasoning_content", "reasoning", "thinking"})
 _ORDINARY_TIERS = frozenset({"auto", "default", "standard", "on_demand"})  # OpenAI, Gemini, Groq
 _TIER_NAME = re.compile(r"[a-z0-9_-]{1,40}")
 _MAX_TOKENS = 10**9  # no call has more; a server's false count must not spoil the sums
@@ -428,11 +429,11 @@ class ReplyAssembler:
             if choices and isinstance(choice := choices[0], dict):
                 self._add_choice(choice)
                 usage = usage or choice.get("usage")  # Moonshot
-        if isinstance(usage, dict):
+        if usage and isinstance(usage, dict):
             prompt, completion = count_in(usage, "prompt_tokens"), count_in(usage, "completion_tokens")
-            reasoning = count_in(usage, "completion_tokens_details", "reasoning_tokens")
+            reasoning = count_in(usage.get("completion_tokens_details"), "reasoning_tokens")
             # OpenAI, Qwen, GLM, vLLM and llama.cpp have it in the details; Moonshot and DeepSeek have fields of their own
-            cached = count_in(usage, "prompt_tokens_details", "cached_tokens")
+            cached = count_in(usage.get("prompt_tokens_details"), "cached_tokens")
             cached = cached or count_in(usage, "cached_tokens") or count_in(usage, "prompt_cache_hit_tokens")
             # xAI and Gemini count reasoning beside the completion, but in the total:
             # https://docs.x.ai/docs/key-information/consumption-and-rate-limits
@@ -444,9 +445,9 @@ class ReplyAssembler:
             elif completion:
                 self._usage = self._usage._replace(completion_tokens=completion)
         # llama.cpp before February 2026: https://github.com/ggml-org/llama.cpp/pull/15827, #19361
-        if isinstance(timings := payload.get("timings"), dict):
+        if "timings" in payload and isinstance(timings := payload["timings"], dict):
             self._cached_apart = count_in(timings, "cache_n")
-        if isinstance(tier := payload.get("service_tier"), str):
+        if "service_tier" in payload and isinstance(tier := payload["service_tier"], str):
             self._tier = tier
 
     def end(self) -> None:
@@ -477,10 +478,12 @@ class ReplyAssembler:
         message = choice.get("delta") or (None if self.characters else choice.get("message"))
         if isinstance(message, dict):
             get = message.get
-            self._add_content(get("content") or get("refusal"), self._text)
-            if thought := get("reasoning_content") or get("reasoning") or get("thinking"):
+            if content := get("content") or get("refusal"):
+                self._add_content(content, self._text)
+            if not _THOUGHTS.isdisjoint(message):
+                thought = get("reasoning_content") or get("reasoning") or get("thinking")
                 self._add_content(thought, self._reasoning)
-        if isinstance(reason := choice.get("finish_reason"), str) and reason:
+        if (reason := choice.get("finish_reason")) and isinstance(reason, str):
             self.finish_reason = _FINISH_REASONS.get(reason, "stop")
 
     def _add_content(self, content: object, into: bytearray) -> None:
@@ -503,13 +506,11 @@ def _whole(pieces: bytearray) -> str:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def count_in(document: Mapping[str, Any], *path: str) -> int:
-    """Return the number that lies there in a document, as far as it is one."""
-    value: Any = document
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
+def count_in(document: object, name: str) -> int:
+    """Return the number under a name, as far as it is one."""
+    value = document.get(name) if isinstance(document, dict) else None
     try:
-        return max(0, min(int(value or 0), _MAX_TOKENS))  # also 12.0 and "12"
+        return max(0, min(int(value), _MAX_TOKENS)) if value else 0  # also 12.0 and "12"
     except (TypeError, ValueError, OverflowError):
         return 0
 

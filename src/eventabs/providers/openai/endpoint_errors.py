@@ -88,6 +88,7 @@ _TOO_LONG_PARAMETERS = frozenset({"input_tokens", "input_text"})  # vLLM: the on
 # Many servers name these only in the message. The text does not decide what the error is, only which
 # optional parameter the next request leaves out.
 _IN_TEXT = ("response_format", "stream_options", "grammar", "structured_outputs", "ebnf", "service_tier")
+_FIELDS = frozenset({"base_resp", "error"})  # that hold an error, also beside an answer
 _ERROR_STATUS = re.compile(r"[45]\d\d", re.ASCII)
 
 
@@ -120,13 +121,10 @@ def find_error(payload: object) -> ErrorPayload | None:
     """Find the error in a payload of any status; None if it describes none."""
     if not isinstance(payload, dict):
         return None
-    base, error, has_choices = (
-        payload.get("base_resp"),
-        payload.get("error"),
-        payload.get("choices") is not None,
-    )
-    if has_choices and not (base or error):  # every piece of a stream
+    has_choices = payload.get("choices") is not None
+    if has_choices and _FIELDS.isdisjoint(payload):  # every piece of a stream
         return None
+    base, error = payload.get("base_resp"), payload.get("error")
     if isinstance(base, dict) and base.get("status_code"):
         of_minimax = f"base_resp.{base['status_code']}", "base_resp"
         return ErrorPayload(str(base.get("status_msg", "")), of_minimax)
