@@ -1,7 +1,6 @@
 """Retries and rate limits of calls: growing waits after transient errors, requests and tokens a minute, one cooldown for all."""
 
 import asyncio
-import math
 import random
 import time
 from collections import deque
@@ -55,8 +54,7 @@ class Pacer:
     jitter: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:
-        self._requests = _Meter(self.rpm or math.inf)
-        self._tokens = _Meter(self.tpm or math.inf)
+        self._requests, self._tokens = _Meter(self.rpm), _Meter(self.tpm)
         self._free_at = float("-inf")  # as far as cooldowns count
         self._admitted = _SLOW_ADMISSIONS  # since the last cooldown
         self._turn = asyncio.Lock()  # first in, first out, also past cancelled waiters
@@ -113,6 +111,10 @@ class Pacer:
         Waits grow exponentially (1 s, 2 s, 4 s ... 60 s) with `jitter` (of 0 to 1) from half to the whole, but are
         never shorter than the server asks for. A rate limit cools down all calls.
         """
+        try:
+            return await self._try(send, request)
+        except TransientError as error:
+            first = [error]
 
         def choose_wait(state: Any) -> float:  # noqa: ANN401  of tenacity, after every try
             error: TransientError = state.outcome.exception()  # nothing else is tried again
@@ -123,11 +125,6 @@ class Pacer:
             if not is_last:
                 on_retry(error, wait)
             return wait
-
-        try:
-            return await self._try(send, request)
-        except TransientError as error:
-            first = [error]
 
         async def try_again() -> Reply:
             if first:
@@ -149,9 +146,9 @@ class Pacer:
 
 
 class _Meter:
-    """A limit a minute: an even schedule (GCRA), and a sliding window that it cannot break."""
+    """A limit a minute, 0 for none: an even schedule (GCRA), and a sliding window that it cannot break."""
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
         self._due = float("-inf")  # when the schedule has room again
         self._taken: deque[tuple[float, float]] = deque()  # (time, amount) of the last window
@@ -171,10 +168,10 @@ class _Meter:
         return free
 
     def take(self, amount: int, now: float) -> None:
-        counted = min(amount, self._limit)
-        self._due = max(self._due, now) + counted * WINDOW / self._limit
-        self._taken.append((now, counted))
-        self._sum += counted
+        if counted := min(amount, self._limit):
+            self._due = max(self._due, now) + counted * WINDOW / self._limit
+            self._taken.append((now, counted))
+            self._sum += counted
 
 
 @asynccontextmanager
