@@ -156,6 +156,8 @@ class _Meter:
 
     def free_at(self, amount: int, now: float) -> float:
         """Return the earliest time at which `amount` may be taken."""
+        if not self._limit:
+            return self._due
         while self._taken and self._taken[0][0] + WINDOW <= now:
             self._sum -= self._taken.popleft()[1]
         over = self._sum + min(amount, self._limit) - self._limit

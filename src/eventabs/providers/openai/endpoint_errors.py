@@ -119,11 +119,9 @@ class ErrorPayload:
 
 def find_error(payload: object) -> ErrorPayload | None:
     """Find the error in a payload of any status; None if it describes none."""
-    if not isinstance(payload, dict):
+    if not isinstance(payload, dict) or (payload.get("choices") and _FIELDS.isdisjoint(payload)):
         return None
     has_choices = payload.get("choices") is not None
-    if has_choices and _FIELDS.isdisjoint(payload):  # every piece of a stream
-        return None
     base, error = payload.get("base_resp"), payload.get("error")
     if isinstance(base, dict) and base.get("status_code"):
         of_minimax = f"base_resp.{base['status_code']}", "base_resp"
