@@ -199,13 +199,15 @@ class Channel:
         idle = idle_timeout or call_timeout, "llm.idle_timeout"
         seconds, setting = min((call_timeout, "llm.call_timeout"), idle)
         try:
-            async with asyncio.timeout(seconds) as timeout, aclosing(await sending) as response:
+            async with asyncio.timeout(seconds) as timeout:
+                response = await sending
                 status, headers, now = response.status_code, response.headers, self._wall_clock()
                 context = ErrorContext(status, headers, now, host, secrets, self.endpoint)
-                chunks = cast("httpx.AsyncByteStream", response.stream)  # as the network brings them
-                if not response.is_success:
-                    raise self.refusal(await read_error_body(chunks, headers), context)
-                yield chunks, context, timeout
+                # as the network brings them
+                async with aclosing(cast("httpx.AsyncByteStream", response.stream)) as chunks:
+                    if not response.is_success:
+                        raise self.refusal(await read_error_body(chunks, headers), context)
+                    yield chunks, context, timeout
         except TimeoutError:
             message = _(
                 "{host} took the call and sent no content within {seconds:g} s;"
@@ -392,11 +394,9 @@ class OpenAIProvider(Channel):
         for data in payloads:
             if data == _DONE:
                 assembler.end()
-                continue
-            payload = wire.parse_json(data)
-            if error := errors.find_error(payload):
-                raise errors.make_error(error, context)
-            if isinstance(payload, dict):
+            elif isinstance(payload := wire.parse_json(data), dict):
+                if error := errors.find_error(payload):
+                    raise errors.make_error(error, context)
                 assembler.add(payload)
         if assembler.characters > self.endpoint.reply_characters:
             raise wire.UnreadableBodyError
@@ -409,7 +409,7 @@ def checked(reply: Reply, address: EndpointAddress, source: str) -> Reply:
         message = _("{host} broke off before any content; it may pass: resume later")
         raise TransientError(message.format(host=source))
     said = reply.text, reply.reasoning
-    text, reasoning = (wire.redact(each, address.certain) for each in said)
+    text, reasoning = [wire.redact(each, address.certain) for each in said]
     return reply if (text, reasoning) == said else replace(reply, text=text, reasoning=reasoning)
 
 

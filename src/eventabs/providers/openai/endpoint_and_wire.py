@@ -372,6 +372,8 @@ class PayloadReader:
     def finish(self) -> list[bytes]:
         """Return the payloads that the end of the answer completes."""
         whole = b"".join(self._unfinished)
+        if not (whole or self._data):
+            return []
         return [whole] if self.is_document else self._events(whole + b"\n\n")
 
     def _events(self, lines: bytes) -> list[bytes]:
