@@ -198,8 +198,7 @@ def require_usable_provider(settings: Settings, environment: Mapping[str, str]) 
             message = _(
                 "{host} wants a key, and {variable} is not set; export it, or name another in llm.api_key_env"
             )
-            host = store.host_of(llm.base_url)
-            raise ConfigError(message.format(host=host, variable=llm.api_key_env))
+            raise ConfigError(message.format(host=store.host_of(llm.base_url), variable=llm.api_key_env))
     elif is_elsewhere or settings.run.mode != "live":
         flag = "--engine ray" if is_elsewhere else f"--mode {settings.run.mode}"
         message = _("{flag} is for a model, and the built-in rules answer here; set llm.model or --model")

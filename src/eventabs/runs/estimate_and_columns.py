@@ -203,8 +203,7 @@ def opened_export(
         raise StorageError(message.format(error=error.strerror)) from None
     with scratch as name:
         folder = Path(name)
-        read = intake.copied(named, folder, Stop())
-        columns = settings.profiles.columns
+        read, columns = intake.copied(named, folder, Stop()), settings.profiles.columns
         with open_export(read, settings.input, columns, work_dir=folder, on_copy=on_copy) as export:
             yield export
 
@@ -212,8 +211,7 @@ def opened_export(
 def _builder_at(level: Compaction, settings: Settings, export: Export) -> tuple[PromptBuilder, BatchLimits]:
     """Make the builder of prompts at a level, as a run would, with the limits of a batch. Raises InputError for an unreadable export."""
     intake.refuse_unreadable(export, settings.input)
-    compaction = settings.compaction.model_copy(update={"level": level})
-    own = settings.model_copy(update={"compaction": compaction})
+    own = settings.model_copy(update={"compaction": settings.compaction.model_copy(update={"level": level})})
     facts = {"template": built.named_text(own.prompt.template, "prompt.template")}
     sample = prompts.sampled(export.user_logs())
     return built.builder_and_limits(own, facts | built.settled_facts(own, facts, sample))

@@ -167,8 +167,7 @@ class Survey:
 
     def changes(self) -> Iterator[UserChange]:
         """Yield what changes, user by user: in order those in the export, then those whom it lacks."""
-        logs = self._stop.until(self._export.user_logs())
-        touched = (log for log in logs if log.user_id in self.touched)
+        touched = (log for log in self._stop.until(self._export.user_logs()) if log.user_id in self.touched)
         absent = (UserLog(user_id, ()) for user_id in self._absent(self.window.days))
         for seen in self._stop.until(chain(touched, absent)):
             known, ordinals = store.find_user(self._ledger, seen.user_id) or (None, None)
@@ -353,8 +352,7 @@ def _kept(outcome: Outcome, places: Sequence[int], asked: set[int], last: int) -
         for event in outcome.events
     ]
     events = [event._replace(behaviors=rows) for event, rows in moved if rows and asked.isdisjoint(rows)]
-    journey_of = {event.id: event.journey for event in events}
-    journeys = list[Journey]()
+    journey_of, journeys = {event.id: event.journey for event in events}, list[Journey]()
     for journey in outcome.journeys:
         if own := tuple(each for each in journey.events if journey_of.get(each) == journey.id):
             journeys.append(journey._replace(behaviors=others(journey.behaviors), events=own))
@@ -456,8 +454,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
         numbers = [files.index(file) for file in export.files]
         with run.ledger.transaction():
             store.begin_changes(run.ledger, anew=was_completed)
-            lines = _planned(planner, found, numbers, last_call)
-            store.replace_file(run.directory.changes, lines)
+            store.replace_file(run.directory.changes, _planned(planner, found, numbers, last_call))
             _refuse_unaccepted(run, planner.counts)
             counted, before = store.count_all(run.ledger), run.facts["input"]
             paths = list(dict.fromkeys([*before["paths"], *asked["paths"]]))

@@ -69,8 +69,7 @@ _MOST_LOST = 0.5  # of the rows: where more cannot be read, the columns are wron
 
 def describe_export(export: Export, settings: Settings, language: Language = "en") -> InputDescription:
     """Describe an open export. `language`: the prompt's."""
-    found = export.description
-    compactor = Compactor(language, settings.compaction.strip)
+    found, compactor = export.description, Compactor(language, settings.compaction.strip)
     names = (*_COUNTED, "users", "behaviors", "reasons", "compared", "not_compared")
     encodings = tuple(sorted({*export.encodings.values()} - {"utf-8", ""}))  # "": Parquet has none
     counted: dict[str, Any] = {name: getattr(export, name) for name in names}
@@ -296,10 +295,9 @@ def opened_input(run: RunContext, stored: Sequence[str], stop: Stop) -> Iterator
             raise InputError(message.format(names=", ".join(_COPIES), path=run.directory.path))
         paths = [copy if path == STDIN else path for path in paths]
     settings, folder, told = run.settings, run.directory.work, run.observer.noted
-    columns = settings.profiles.columns
     try:
         with ingest.open_export(
-            paths, settings.input, columns, work_dir=folder, stop=stop, on_copy=told
+            paths, settings.input, settings.profiles.columns, work_dir=folder, stop=stop, on_copy=told
         ) as export:
             yield export
         with suppress(OSError):

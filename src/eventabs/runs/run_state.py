@@ -107,8 +107,7 @@ def state_of(
     if in_use and "shards" not in facts:
         status = "running"
     endpoint = Endpoint.stored(facts["settings"]["llm"])
-    began_at = facts.get("began_at", 0.0)
-    seen_at = at if status == "running" else None
+    began_at, seen_at = facts.get("began_at", 0.0), at if status == "running" else None
     ((cooling_until,),) = ledger.rows(_COOLING_UNTIL, began_at)
     if shards := store.shard_states(directory, facts):
         endpoint = endpoint._replace(host=", ".join(dict.fromkeys(each.host for each in shards)))

@@ -203,8 +203,7 @@ class Invocation:
 
     def facts_of(self, settings: Settings, before: Mapping[str, Any] = {}) -> dict[str, Any]:
         """Return what a run remembers of its settings, and of the texts that they name; `before`: the facts that these follow."""
-        config = self.config_file(before)
-        texts = built.named_texts(settings, before)
+        config, texts = self.config_file(before), built.named_texts(settings, before)
         binding = store.binding_facts(settings, **texts, instructions=VERSION)
         return {
             "folder": before.get("folder") or str(Path.cwd()),
