@@ -130,11 +130,12 @@ class Engine:
         """Open a call, make it, store its reply, read and settle it, in this order."""
         place = _Place(self)
         try:
-            limit, open_call = self.concurrency.now, self.session.open_call
-            call, request = await self.session.writer.write(open_call, batch, in_flight_limit=limit)
+            opened = partial(self.session.open_call, batch=batch, in_flight_limit=self.concurrency.now)
+            call, request = await self.session.writer.submit(opened)
             self._tracker.add(calls=1)
             try:
-                await self._enter_wire()
+                if self._entering.locked() or self._tracker.in_flight >= self.concurrency.now:
+                    await self._enter_wire()
                 place.enter("in_flight")
                 reply = await self._ask(call.id, request, place)
             except StopRequested:
@@ -143,21 +144,21 @@ class Engine:
                 self._cause = error
                 self.concurrency.trouble(error)
                 is_queued = self._tracker.is_queued(error)
-                place.enter("unsettled", "unread")
+                place.enter("unread")
                 await self.session.settle_error(call, error)
                 judge = partial(self.failures.count_no_answer, error, queued=is_queued)
             else:
                 self.concurrency.answered()
-                if len(reply.text) + len(reply.reasoning) < LONG_REPLY:
+                characters = len(reply.text) + len(reply.reasoning)
+                if characters < LONG_REPLY:
                     reply = self.session.counted(reply, request.input_tokens)
                 else:
                     reply = await asyncio.to_thread(self.session.counted, reply, request.input_tokens)
                 # before anything is awaited, so that nothing comes between what is paid for and the ledger
                 stored = self.session.writer.submit(partial(Ledger.store_reply, call_id=call.id, reply=reply))
-                place.enter("unsettled", "unread")
+                place.enter("unread")
                 await stored
                 place.receive(0)
-                characters = len(reply.text) + len(reply.reasoning)
                 self._tracker.count_reply(reply.usage, reply.seconds, characters, reply.tier)
                 usable, reasons, committed = await self.session.settle_reply(call, reply)
                 if usable:
@@ -170,16 +171,15 @@ class Engine:
         finally:
             self.spending.release(batch)
             place.receive(0)
-            place.enter()
+            place.enter("ended")
         if ended % EVERY_BATCHES == 0:
             await self.session.save()
 
     async def _ask(self, call_id: int, request: Request, place: "_Place") -> Reply:
         """Make a call; while the run waits for its endpoint, again and again."""
-        on_retry = partial(self._note_retry, call_id)
         while True:
             try:
-                reply = await self.complete(request, on_retry, place.receive)
+                reply = await self.complete(request, partial(self._note_retry, call_id), place.receive)
             except UnavailableError as error:
                 if not self.failures.awaits(error):
                     raise
@@ -220,16 +220,15 @@ class Engine:
         self.session.remember({"progress": snapshot(self._progress(), self.session.wall_clock())})
 
     def _progress(self) -> Progress:
-        waiting = self.session.scheduler.batches
-        return self._tracker.progress(waiting=waiting, workers=self.concurrency.now)
+        return self._tracker.progress(waiting=self.session.scheduler.batches, workers=self.concurrency.now)
 
 
 class _Place:
-    """The place of a batch: opened, in flight until its call has ended, then unsettled, and unread until the answer is judged."""
+    """The place of a batch: opened, in flight until its call has ended, unread until the answer is judged, unsettled, then ended."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._tracker = engine, engine.session.tracker
-        self._counts: tuple[str, ...] = ("opened",)  # of the tracker, that it is in
+        self._count = "opened"  # of the tracker, that it is in
         self._characters = 0
 
     def receive(self, characters: int) -> None:
@@ -238,12 +237,11 @@ class _Place:
         self._characters = characters
         self._engine.report()
 
-    def enter(self, *counts: str) -> None:
-        """Leave the counts that it is in for others, none at the end."""
-        for added, names in ((-1, self._counts), (1, counts)):
-            for name in names:
-                setattr(self._tracker, name, getattr(self._tracker, name) + added)
-        self._counts = counts
+    def enter(self, count: str) -> None:
+        """Leave the count that it is in for another."""
+        tracker, before, self._count = self._tracker, self._count, count
+        setattr(tracker, before, getattr(tracker, before) - 1)
+        setattr(tracker, count, getattr(tracker, count) + 1)
         self._engine.report()
         self._engine.changed.set()
 
@@ -267,8 +265,7 @@ async def call_live(session: Session, pending: list[PlannedPart]) -> RunStatus:
             await asyncio.sleep(_WAIT_SECONDS)
             session.stop.check()
     async with opened_provider(run, session.closing, session.leave_out) as complete:
-        engine = Engine(session, complete)
-        loop = asyncio.get_running_loop()
+        engine, loop = Engine(session, complete), asyncio.get_running_loop()
         with session.stop.calling(lambda: loop.call_soon_threadsafe(engine.stop)):
             await engine.run()
         return "interrupted" if engine.stopped else "completed"

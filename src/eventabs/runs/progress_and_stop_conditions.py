@@ -62,9 +62,10 @@ class ProgressTracker:
         self._numbers = {name: getattr(counts, name) for name in COUNT_NAMES}
         self.opened = 0  # calls that are written down, or about to be, and not sent yet
         self.in_flight = 0
-        self.unsettled = 0  # batches that are answered, and not yet written down as done
+        self.unread = 0  # answers that are not read yet, or were bad and are not judged yet
+        self.unsettled = 0  # batches whose answer is read, and which are not yet written down as done
+        self.ended = 0  # batches that nothing is to be done for any more, in this process
         self.receiving = 0  # characters of the answers that are coming in
-        self.unread = 0  # of these, answers that are not read yet, or were bad and are not judged yet
         self._replies: deque[_Reply] = deque(maxlen=_RECENT_CALLS)
         self._ends: deque[float] = deque(maxlen=_RECENT_CALLS)
 
@@ -77,7 +78,7 @@ class ProgressTracker:
     @property
     def under_way(self) -> int:
         """Batches that have been taken and have not ended."""
-        return self.opened + self.in_flight + self.unsettled
+        return self.opened + self.in_flight + self.unread + self.unsettled
 
     @property
     def seconds(self) -> float:
