@@ -172,6 +172,8 @@ _LOOKS: dict[type, tuple[int, str]] = {  # from which level on a note is told, a
 
 
 def _look(fact: runs.Note) -> tuple[int, str]:
+    if look := _LOOKS.get(type(fact)):
+        return look
     match fact:
         case runs.StateChanged(status="stopped"):
             return QUIET, "bold yellow"
@@ -179,7 +181,7 @@ def _look(fact: runs.Note) -> tuple[int, str]:
             return BESIDE_PANEL, "bold yellow"
         case runs.MachinesChanged() if fact.lost:
             return BESIDE_PANEL, "yellow"
-    return _LOOKS.get(type(fact), (BESIDE_PANEL, ""))
+    return BESIDE_PANEL, ""
 
 
 def display(

@@ -96,6 +96,19 @@ def money(amount: float, currency: str) -> str:
 def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  each kind has its line
     """Return a note as one line."""
     match note:
+        case runs.BatchDone():  # first, since there is one for each call
+            template = _("Call {call}: {usable} of {users} usable in {time}")
+            usable, time = count(note.usable), duration(note.seconds)
+            clauses = [template.format(call=note.call, usable=usable, users=users(note.users), time=time)]
+            for code, number in note.unusable.items():
+                clauses.append(filled(_("{reason} ({count})"), number, reason=in_words(code)))
+            if note.ignored or note.missed:
+                ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
+                clauses += counted((ignored, note.ignored), (_added_by_rules(note.missed), note.missed))
+            if note.unplaced or note.misfiled or note.repeated:
+                of_rows = counted((_("{count} unplaced"), note.unplaced)) + _slips(note)
+                clauses.append(_("{state}: {facts}").format(state=_("rows"), facts=listed(of_rows)))
+            return joined(clauses)
         case runs.Started():
             config = note.config_file or _("none, defaults in force")
             provider = _("provider {provider}, model {model}, host {host}")
@@ -153,17 +166,6 @@ def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  eac
         case runs.Retrying():
             template = _("Call {call}: {cause}; again in {wait}")
             return template.format(call=note.call, cause=note.cause, wait=duration(note.wait_seconds))
-        case runs.BatchDone():
-            template = _("Call {call}: {usable} of {users} usable in {time}")
-            usable, time = count(note.usable), duration(note.seconds)
-            clauses = [filled(template, note.users, call=note.call, usable=usable, time=time)]
-            for code, number in note.unusable.items():
-                clauses.append(filled(_("{reason} ({count})"), number, reason=in_words(code)))
-            ignored = ngettext("{count} block ignored", "{count} blocks ignored", note.ignored)
-            clauses += counted((ignored, note.ignored), (_added_by_rules(note.missed), note.missed))
-            if of_rows := counted((_("{count} unplaced"), note.unplaced)) + _slips(note):
-                clauses.append(_("{state}: {facts}").format(state=_("rows"), facts=listed(of_rows)))
-            return joined(clauses)
         case runs.CallFailed():
             template = _("Call {call} for {users} failed: {error}")
             return filled(template, note.users, call=note.call, error=note.error)
@@ -180,10 +182,9 @@ def noted(note: runs.Note) -> str:  # noqa: C901, PLR0911, PLR0912, PLR0915  eac
         case runs.AwaitingEndpoint():
             return _("{cause}; again in {wait}").format(cause=note.cause, wait=duration(note.wait_seconds))
         case runs.SettingsTaken():
-            template = _(
+            return _(
                 "Settings have changed since this run began ({changes}): they hold for users not done yet"
-            )
-            return template.format(changes=note.changes)
+            ).format(changes=note.changes)
         case runs.Serving():
             return _("Progress is also at {address}").format(address=note.address)
         case runs.CoolingDown():
