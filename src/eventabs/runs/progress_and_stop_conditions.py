@@ -1,9 +1,11 @@
 """How far a run is, with speed, cost and remaining time, and what limits it: tokens and cost, calls without a usable answer, calls at a time."""
 
 import time
+from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import sub
 from typing import Any, NamedTuple
 
 from eventabs.config import Settings
@@ -41,7 +43,7 @@ class _Reply(NamedTuple):
 
 def snapshot(progress: Progress, at: float) -> dict[str, Any]:
     """Return the counts as they are kept in the ledger; `at`: when they were counted, in seconds since 1970."""
-    return {"at": at, **asdict(progress)}
+    return {"at": at, **{each.name: getattr(progress, each.name) for each in fields(progress)}}
 
 
 class ProgressTracker:
@@ -58,7 +60,7 @@ class ProgressTracker:
         self._clock = clock
         self._began = clock() - earlier_seconds
         self._causes = Counter(counts.retry_causes)
-        self._tiers = {tier: Counter(use) for tier, use in counts.by_tier.items()}
+        self._tiers = {tier: dict(use) for tier, use in counts.by_tier.items()}
         self._numbers = {name: getattr(counts, name) for name in COUNT_NAMES}
         self.opened = 0  # calls that are written down, or about to be, and not sent yet
         self.in_flight = 0
@@ -88,19 +90,23 @@ class ProgressTracker:
     def add(self, **numbers: int) -> None:
         """Add to counts, by their names."""
         for name, number in numbers.items():
-            self._numbers[name] += number
+            if number:  # most are 0
+                self._numbers[name] += number
 
     def count_reply(self, usage: Usage, seconds: float, characters: int, tier: str = "") -> None:
         """Count a reply that has just come; `tier` "": the ordinary one served it."""
-        tokens = {name: getattr(usage, name) for name in TIER_COUNTS if name != "calls"}
-        self.add(**tokens)
-        self._tiers.setdefault(tier or STANDARD_TIER, Counter()).update(calls=1, **tokens)
+        use = self._tiers.setdefault(tier or STANDARD_TIER, dict.fromkeys(TIER_COUNTS, 0))
+        use["calls"] += 1
+        for counts in (self._numbers, use):
+            counts["prompt_tokens"] += usage.prompt_tokens
+            counts["completion_tokens"] += usage.completion_tokens
+            counts["cached_tokens"] += usage.cached_tokens
         cost = self.price.cost(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, tier)
         self._replies.append(_Reply(self._clock(), seconds, usage.completion_tokens, characters, cost))
 
     def count_batch(self) -> int:
         """Count a batch that has just ended, well or not; return how many have."""
-        self.add(batches_done=1)
+        self._numbers["batches_done"] += 1
         self._ends.append(self._clock())
         return int(self._numbers["batches_done"])
 
@@ -123,30 +129,27 @@ class ProgressTracker:
         requests) show in the pace only; the first pace is no pace: that many workers end their first calls all at once.
         """
         remaining, counts = waiting + self.under_way, self.counts
-        # `asdict` copies all below
-        facts = {each.name: getattr(counts, each.name) for each in fields(counts)}
-        replies, ends, cost = self._replies, self._ends, self.price.total(counts)
+        facts = self._numbers | {"retry_causes": counts.retry_causes, "tiers": counts.tiers}
+        ends, cost = self._ends, self.price.total(counts)
+        at, seconds, tokens, characters, costs = list(zip(*self._replies, strict=True)) or [()] * 5
         if self.receiving:  # by the characters that a token had in the answers before
-            characters = sum(reply.characters for reply in replies)
-            tokens = sum(reply.completion_tokens for reply in replies)
             # before a reply has shown how many: between English and Chinese
-            ratio = tokens / characters if characters else 0.5
+            ratio = sum(tokens) / sum(characters) if any(characters) else 0.5
             facts["completion_tokens"] += int(self.receiving * ratio)
         eta = speed = projected = None
-        if replies:
-            mean = sum(reply.seconds for reply in replies) / len(replies)
+        if at:
+            mean = sum(seconds) / len(at)
             eta = max(remaining / workers, 1.0) * mean if remaining else 0.0
             if len(ends) >= max(2 * workers, 3):
                 eta = max(eta, remaining * (ends[-1] - ends[0]) / (len(ends) - 1))
-            now, known_since = self._clock(), replies[0].at
-            if len(replies) < _RECENT_CALLS:  # else others came before, which are forgotten
-                known_since = min(reply.at - reply.seconds for reply in replies)
+            now, known_since = self._clock(), at[0]
+            if len(at) < _RECENT_CALLS:  # else others came before, which are forgotten
+                known_since = min(map(sub, at, seconds))
             # a minute, and two calls at least, or the speed would jump with each reply
             since = max(known_since, now - max(60.0, 2 * mean))
-            tokens = sum(reply.completion_tokens for reply in replies if reply.at > since)
-            speed = tokens / (now - since) if now > since else None
+            speed = sum(tokens[bisect_right(at, since) :]) / (now - since) if now > since else None
             if cost is not None and remaining:
-                projected = cost + remaining * sum(reply.cost or 0.0 for reply in replies) / len(replies)
+                projected = cost + remaining * sum(each or 0.0 for each in costs) / len(at)
         return Progress(
             **facts,
             batches_total=self._numbers["batches_done"] + remaining,
