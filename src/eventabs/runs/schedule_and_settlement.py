@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections import Counter, deque
+from bisect import bisect_right
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import FileIO
@@ -157,7 +158,8 @@ class BudgetLearner:
         self._largest = max(self._largest, size)
         self._answers += 1
         self._shares.append(lost / rows)
-        share, bad = sum(self._shares) / len(self._shares), sum(each > _LOST for each in self._shares)
+        share = sum(self._shares) / len(self._shares)
+        bad = len(self._shares) - bisect_right(sorted(self._shares), _LOST)
         twice, twice_lost = min(2 * size, self._most_rows or self._largest), None
         if bad >= _BAD_ANSWERS and 2 * bad > len(self._shares):
             if self._twice_lost and share > 0.75 * self._twice_lost:  # their size is not the reason
@@ -217,12 +219,12 @@ def after_reply(
     call: Call, reply: Reply, outcomes: Mapping[Part, Outcome], *, attempts: int, at_the_cap: bool
 ) -> list[PartChange]:
     """Judge each part by its outcome. `at_the_cap`: the answer broke off because it was as long as it may be, not by accident."""
-    parts, asked = call.batch.parts, {user.part: user for user in call.users.values()}
+    parts, changes = call.batch.parts, list[PartChange]()
     empty = all(outcomes[planned.part].reason == "empty" for planned in parts)
     breaks_off = at_the_cap or reply.finish_reason in ("length", "interrupted")
-    half, changes = (len(parts) + 1) // 2, []
+    half = (len(parts) + 1) // 2
     smaller = half if len(parts) > 1 else 0
-    for planned in parts:
+    for planned, asked in zip(parts, call.users.values(), strict=True):
         outcome = outcomes[planned.part]
         if outcome.reason is None:
             change = PartChange(planned.part, "done", attempts=planned.attempts, accepted=outcome)
@@ -238,9 +240,8 @@ def after_reply(
                 change = change._replace(too_large=change.attempts < attempts)
         else:
             left = attempts - planned.attempts - 1
-            peers = half if left > 1 else max(0, left)
-            change = _judged(planned, outcome.reason, attempts=1, peers=peers)
-        if change.state == "failed" and (best := acceptable(asked[planned.part], outcome)):
+            change = _judged(planned, outcome.reason, attempts=1, peers=half if left > 1 else max(0, left))
+        if change.state == "failed" and (best := acceptable(asked, outcome)):
             change = PartChange(planned.part, "done", change.attempts, change.broken_calls, accepted=best)
         changes.append(change)
     return changes
@@ -400,9 +401,12 @@ class Session:
         asked = {user.part: user for user in call.users.values()}
         attempts = self.run.settings.run.attempts
         changes = after_reply(call, reply, outcomes, attempts=attempts, at_the_cap=at_the_cap)
-        narrowed = (self._narrowed(each, asked[each.part], outcomes[each.part]) for each in changes)
-        changes = [await self._cut(change) for change in narrowed]
-        outcomes |= {change.part: change.accepted for change in changes if change.accepted}
+        for at, change in enumerate(changes):
+            if change.accepted:
+                outcomes[change.part] = change.accepted
+            else:
+                narrowed = self._narrowed(change, asked[change.part], outcomes[change.part])
+                changes[at] = await self._cut(narrowed)
 
         def settle(ledger: Ledger) -> _Settled:
             store.store_answers(ledger, call.id, call.users.values(), reading.outcomes.values())
@@ -412,32 +416,32 @@ class Session:
         written = self.writer.submit(settle)
         if not call.batch.links:
             before, sent = self.learner.limits, [planned.size for planned in call.batch.parts]
-            whole = all(outcome.usable for outcome in reading.outcomes.values())
+            whole = not any(outcome.reason for outcome in reading.outcomes.values())
             self.learner.learn(sent, reply.usage, whole=whole, capped=at_the_cap)
             if len(outcomes) > 1:
                 self.learner.number_anew(did=all(each.reason == "renumbered" for each in outcomes.values()))
             if reply.finish_reason == "stop":
                 placeless = ("renumbered", "missing")  # reasons of outcomes that place no row
-                lost = (
+                lost = [
                     asked[each.part].rows if each.reason in placeless else each.unplaced
                     for each in reading.outcomes.values()
-                )
+                ]
                 self.learner.lose(sent, sum(map(len, lost)))
             if self.learner.limits != before:
                 self.scheduler.replan(self.learner.limits)
-        unusable = Counter[str](outcome.reason for outcome in outcomes.values() if outcome.reason is not None)
-        users, ignored = len(outcomes), reading.unknown_aliases + reading.repeated_users
+        bad = [outcome for outcome in outcomes.values() if outcome.reason]
+        reasons, usable = [str(outcome.reason) for outcome in bad], len(outcomes) - len(bad)
+        unusable = {reason: reasons.count(reason) for reason in reasons}
+        ignored = reading.unknown_aliases + reading.repeated_users
         names = ("misfiled", "repeated", "unplaced", "missed")
-        rows = {name: sum(outcome.figures[name] for outcome in outcomes.values()) for name in names}
-        usable = users - unusable.total()
-        done = BatchDone(call.id, users, usable, dict(unusable), reply.seconds, ignored, **rows)
+        rows = {name: sum([outcome.figures[name] for outcome in outcomes.values()]) for name in names}
+        done = BatchDone(call.id, len(outcomes), usable, unusable, reply.seconds, ignored, **rows)
 
         async def commit() -> None:
             self._apply(await written)
             self.run.observer.noted(done)
 
-        would_do = sum(each.usable or bool(acceptable(asked[part], each)) for part, each in outcomes.items())
-        return would_do, done.unusable, commit()
+        return usable + sum(bool(acceptable(asked[each.part], each)) for each in bad), unusable, commit()
 
     def _narrowed(self, change: PartChange, asked: AskedUser, outcome: Outcome) -> PartChange:
         """Ask next only about the days that have unplaced rows; what is placed stays. An extension shows what it showed."""
@@ -482,13 +486,15 @@ class Session:
     def _settled(self, ledger: Ledger, asked: Iterable[PlannedPart], changes: list[PartChange]) -> _Settled:
         """Return what changes that are written down have made of their users."""
         whole = {planned.part for planned in asked if planned.is_whole}
-        users, counts, again = dict[str, SettledUser](), Counter[str](), list[Part]()
+        users, counts, again = dict[str, SettledUser](), defaultdict[str, int](int), list[Part]()
         for change in changes:
-            user_id = change.part.user_id
+            user_id, first, last = change.part
             if change.accepted:
-                counts.update(change.accepted.figures)
-                counts["answered"] += change.part.last - change.part.first + 1
-            counts["unlinked"] += change.part.is_link and change.state == "done" and not change.accepted
+                for name, number in change.accepted.figures.items():
+                    counts[name] += number
+                counts["answered"] += last - first + 1
+            elif change.part.is_link and change.state == "done":
+                counts["unlinked"] += 1
             if change.replaced_by:
                 again += (part for part, _size in change.replaced_by)
             elif change.state == "pending":
@@ -500,12 +506,11 @@ class Session:
                 if not change.part.is_link:
                     again += self._links(ledger, user_id)
                 users[user_id] = store.settled_user(ledger, user_id)
-        states = Counter(user.state for user in users.values())
-        counts["done"], counts["failed"] = states["done"], states["failed"]
+        states, events, journeys, days = zip(*users.values(), strict=True) if users else [()] * 4
+        counts["done"], counts["failed"] = states.count("done"), states.count("failed")
         # of users that are done
-        counts["events"] = sum(len(user.events) for user in users.values())
-        counts["journeys"] = sum(len(user.journeys) for user in users.values())
-        counts["user_days"] = sum(user.days for user in users.values())
+        counts["events"], counts["journeys"] = sum(map(len, events)), sum(map(len, journeys))
+        counts["user_days"] = sum(days)
         return users.values(), counts, ledger.planned_parts(again).values()
 
     def _links(self, ledger: Ledger, user_id: str) -> list[Part]:
