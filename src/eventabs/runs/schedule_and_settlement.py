@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from bisect import bisect_right
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -158,8 +157,7 @@ class BudgetLearner:
         self._largest = max(self._largest, size)
         self._answers += 1
         self._shares.append(lost / rows)
-        share = sum(self._shares) / len(self._shares)
-        bad = len(self._shares) - bisect_right(sorted(self._shares), _LOST)
+        share, bad = sum(self._shares) / len(self._shares), sum(each > _LOST for each in self._shares)
         twice, twice_lost = min(2 * size, self._most_rows or self._largest), None
         if bad >= _BAD_ANSWERS and 2 * bad > len(self._shares):
             if self._twice_lost and share > 0.75 * self._twice_lost:  # their size is not the reason
