@@ -578,16 +578,16 @@ def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = Non
         skipped %= _CHUNK
     else:
         profile, rows = unpack_json(blob)
-    texts, behaviors = dict[str, str](), list[Behavior]()  # these texts recur, and are looked up many times
-    for row in islice(rows, skipped, None if last is None else skipped + last - first + 1):
-        seconds, offset, action, item, place, duration, file, line = row[:8]
+    known, behaviors = dict[str, str]().setdefault, list[Behavior]()  # texts recur, and are looked up many times
+    end = None if last is None else skipped + last - first + 1
+    for seconds, offset, action, item, place, duration, file, line, *is_own in islice(rows, skipped, end):
         moment = _EPOCH + timedelta(0, seconds)
         if offset is not None:
             moment = moment.replace(tzinfo=timezone(timedelta(seconds=offset)) if offset else UTC)
-        action, item, place = (texts.setdefault(each, each) for each in (action, item, place))
-        text = item if row[8:] else ""
+        action, item, place = known(action, action), known(item, item), known(place, place)
+        text = item if is_own else ""
         behaviors.append(Behavior(moment, action, item, place, duration, file, line, text))
-    return UserLog(user_id, tuple(behaviors), tuple((name, value) for name, value in profile))
+    return UserLog(user_id, tuple(behaviors), tuple(map(tuple, profile)))
 
 
 def pack_outcome(outcome: Outcome) -> bytes:
