@@ -9,7 +9,6 @@ import orjson
 from eventabs.replies import joined
 from eventabs.shared_records import (
     COUNT_NAMES,
-    ROW_COUNTS,
     STANDARD_TIER,
     TIER_COUNTS,
     AnswerFigures,
@@ -28,7 +27,7 @@ from eventabs.shared_records import (
     rows_in,
 )
 from eventabs.store import ledger as codec
-from eventabs.store.ledger import Ledger, PartChange
+from eventabs.store.ledger import FIGURES, Ledger, PartChange
 from eventabs.store.run_directory_and_checkpoint import settings_in_force
 
 # Counts of answers as they were read, by their place in the batch: what falls with the size of a batch, or towards its end, speaks for
@@ -36,22 +35,20 @@ from eventabs.store.run_directory_and_checkpoint import settings_in_force
 
 
 # as the view has them, and from the third on of an answer: as `Outcome.figures`
-ANSWER_FIGURES: Final = (
-    *("asked", "usable", "behaviors", "events", "journeys"),
-    *(*ROW_COUNTS, "unsure", "outside", "missed"),
-)
+ANSWER_FIGURES: Final = ("asked", "usable", "behaviors", *FIGURES)
+_SLOTS: Final = ", ".join("?" * (3 + len(ANSWER_FIGURES)))
 
 
 def store_answers(
     ledger: Ledger, call_id: int, asked: Collection[AskedUser], outcomes: Iterable[Outcome | None]
 ) -> None:
     """Count anew what an answer said about each user of a batch; None: what is counted stays. Links have no behaviors to count."""
-    users, slots = len(asked), ", ".join("?" * (3 + len(ANSWER_FIGURES)))
+    users = len(asked)
     for place, (user, outcome) in enumerate(zip(asked, outcomes, strict=True), 1):
         if outcome and not user.part.is_link:
             third = str(1 + (place - 1) * 3 // users) if users >= 3 else ""  # noqa: PLR2004  `1` to `3`
             figures = (third, place, users, outcome.reason, len(user.rows), *outcome.figures.values())
-            ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({slots})", call_id, *figures)
+            ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({_SLOTS})", call_id, *figures)
 
 
 def stored_answers(ledger: Ledger) -> AnswerFigures:

@@ -18,7 +18,7 @@ from functools import lru_cache
 from importlib import resources
 from itertools import accumulate, chain, islice
 from pathlib import Path
-from typing import Any, Concatenate, Literal, NamedTuple, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Final, Literal, NamedTuple, ParamSpec, Self, TypeVar
 
 import orjson
 
@@ -26,6 +26,7 @@ from eventabs.errors_and_exit_codes import RunDirectoryError
 from eventabs.interface_language import gettext as _
 from eventabs.replies import joined
 from eventabs.shared_records import (
+    ROW_COUNTS,
     AskedUser,
     Batch,
     Behavior,
@@ -49,6 +50,7 @@ from eventabs.shared_records import (
 from eventabs.store.run_directory_and_checkpoint import has_room, open_private, read_head, storage_error
 
 FORMAT = 4
+FIGURES: Final = ("events", "journeys", *ROW_COUNTS, "unsure", "outside", "missed")  # as `Outcome.figures` has them
 _NO_SUCH = "no such "  # column, table or function
 _SCHEMA, _VIEWS = (
     resources.files("eventabs.store").joinpath(name).read_text("utf-8")
@@ -186,6 +188,12 @@ class PartChange(NamedTuple):
     accepted: Outcome | None = None  # that it is done with
     too_large: bool = False  # failed because it was asked about whole
     replaced_by: tuple[Piece, ...] = ()  # the pieces it was cut into
+
+
+# what of a part a change sets: always, where other rows are asked about next, and where it is done with an outcome
+_CHANGED = "state = ?, attempts = ?, broken_calls = ?, max_peers = ?, reason = ?, call_id = ?"
+_ASKED = ", rows = ?, input_tokens = ?, output_tokens = ?"
+_ACCEPTED = "".join(f", {name} = ?" for name in FIGURES)
 
 
 class StoredReply(NamedTuple):
@@ -499,18 +507,14 @@ class Ledger:
                 alone = PartChange(change.part, "pending", change.attempts, max_peers=1)
                 self._apply(call_id, [alone._replace(part=part) for part, _size in change.replaced_by])
                 continue
-            state = zip(change._fields[1:6], change[1:6], strict=True)  # from `state` to `reason`
-            values: dict[str, object] = {**dict(state), "call_id": call_id}
+            columns, values = _CHANGED, [*change[1:6], call_id]  # from `state` to `reason`
             if change.asked:
                 rows, size = change.asked
-                values.update(rows=rows, input_tokens=size.input_tokens, output_tokens=size.output_tokens)
+                columns, values = columns + _ASKED, [*values, rows, *size[:2]]
             if change.accepted:
-                values.update(change.accepted.figures)
-            columns = ", ".join(f"{name} = ?" for name in values)
-            self._db.execute(
-                f"UPDATE parts SET {columns} WHERE user_id = ? AND first = ? AND last = ?",
-                (*values.values(), *change.part),
-            )
+                columns, values = columns + _ACCEPTED, [*values, *change.accepted.figures.values()]
+            update = f"UPDATE parts SET {columns} WHERE user_id = ? AND first = ? AND last = ?"
+            self._db.execute(update, (*values, *change.part))
 
 
 # How values are stored in the ledger: JSON, deflated where it is long.
