@@ -352,7 +352,6 @@ class Ledger:
 
     def asked(self, part: Part, rows: str, *, attempt: int = 0, before: int = sys.maxsize) -> AskedUser:
         """Return what is asked about a part: its behaviors, or those of some rows, and what answers before a call made of it."""
-        before = 0 if attempt == 1 and not rows else before  # a first attempt at all of it has none
         if part.is_link:
             return self._asked_link(part, rows)
         ((packed, ordinals),) = self.rows("SELECT log, ordinals FROM users WHERE user_id = ?", part.user_id)
@@ -364,30 +363,28 @@ class Ledger:
             indices = rows_in(rows)
             places = (index - part.first for index in indices)
             log = replace(log, behaviors=tuple(history[place] for place in places if place < len(history)))
-        extended = before and self.rows(
-            "SELECT since, last, kept, listed FROM extended WHERE user_id = ?", part.user_id
-        )
-        ((since, last, packed, listed),) = extended or [(0, 0, None, "")]
+        numbers = rows_in(ordinals) if ordinals else ()
+        lasting = [numbers[index] for index in indices if index < len(numbers)] if numbers else ()
+        user = AskedUser(part, log, indices, ordinals=lasting, history=history)
+        if attempt == 1 and not rows:  # a first attempt at all of it: there is nothing before
+            return user
+        extended = "SELECT since, last, kept, listed FROM extended WHERE user_id = ?"
+        ((since, last, packed, listed),) = self.rows(extended, part.user_id) or [(0, 0, None, "")]
         is_whole = (part.first, part.last) == (0, last)
         kept = unpack_outcome(part, None, packed) if rows and packed is not None and is_whole else None
-        found = before and self._db.execute(
+        found = self._db.execute(
             "SELECT reason, result FROM outcomes WHERE user_id = ? AND first = ? AND last = ? AND call_id < ? AND call_id > ?"
             " AND reason IN ('unplaced', 'minor') ORDER BY call_id",
             (*part, before, since),
         )
         # the last one by its reason
-        refused = {reason: unpack_outcome(part, reason, result) for reason, result in found or ()}
+        refused = {reason: unpack_outcome(part, reason, result) for reason, result in found}
         stays = refused.get("unplaced") or kept
-        numbers = rows_in(ordinals) if ordinals else ()
-        return AskedUser(
-            part,
-            shown(log, indices, kept, load_json(listed)) if kept else log,
-            indices,
+        return user._replace(
+            log=shown(log, indices, kept, load_json(listed)) if kept else log,
             earlier=refused.get("minor") or stays,
             stays=stays if "minor" in refused else None,
             past=kept.rows if kept else frozenset(),
-            ordinals=[numbers[index] for index in indices if index < len(numbers)] if numbers else (),
-            history=history,
         )
 
     def _asked_link(self, part: Part, rows: str) -> AskedUser:
