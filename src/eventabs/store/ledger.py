@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from importlib import resources
 from itertools import accumulate, chain, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Concatenate, Final, Literal, NamedTuple, ParamSpec, Self, TypeVar
 
@@ -523,6 +524,7 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  wall times are counted from a nai
 _CHUNK = 2048  # behaviors
 _CHUNKED = b"E"  # no deflated value begins so
 _INDEX_LENGTH = 4  # bytes that hold the length of the index
+_SHOWN = itemgetter(slice(5))  # of a behavior, in a prompt
 _FAST = 1  # deflate level: logs shrink by nine tenths already here
 _TINY, _SMALL = 1024, 8192  # bytes: only copied; deflated in the smallest window that costs nothing
 
@@ -594,7 +596,8 @@ def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = Non
 def pack_outcome(outcome: Outcome) -> bytes:
     """Pack what an outcome holds, but for part and reason."""
     events, journeys = outcome.as_rows
-    rows = {name: row_ranges(getattr(outcome, name)) for name in ("minor", "unplaced", "unasked")}
+    minor, unplaced, unasked = map(row_ranges, (outcome.minor, outcome.unplaced, outcome.unasked))
+    rows = {"minor": minor, "unplaced": unplaced, "unasked": unasked}
     counts = {"misfiled": outcome.misfiled, "repeated": outcome.repeated}
     return pack_json({"events": events, "journeys": journeys, **rows, **counts, "same": outcome.same})
 
@@ -630,14 +633,13 @@ def unpack_parts(text: str) -> dict[str, Part]:
 
 def digest_of(behaviors: Iterable[Behavior]) -> str:
     """Return a digest of what was shown: the same rows, read again, have the same."""
-    rows = orjson.dumps([behavior[:5] for behavior in behaviors])
+    rows = orjson.dumps(list(map(_SHOWN, behaviors)))
     return hashlib.blake2b(rows, digest_size=8).hexdigest()
 
 
 def pack_messages(messages: Sequence[Message]) -> bytes:
     """Deflate the messages of a call as JSON. All calls of a run begin alike, and what they begin with is deflated once."""
-    first = orjson.dumps(messages[:1])[:-1]
-    return _deflate(b"".join(b"," + orjson.dumps(message) for message in messages[1:]) + b"]", first)
+    return _deflate(orjson.dumps(messages), len(orjson.dumps(messages[:1])) - 1)
 
 
 def unpack_messages(blob: bytes) -> tuple[Message, ...]:
@@ -655,16 +657,15 @@ def unpack_text(blob: bytes | None) -> str:
     return "" if blob is None else _inflate(blob).decode("utf-8", "surrogatepass")
 
 
-def _deflate(data: bytes, first: bytes = b"") -> bytes:
-    if (size := len(first) + len(data)) <= _TINY:
-        return zlib.compress(first + data, 0, 9)
-    if size <= _SMALL:
-        begun, deflater = _begun(first)
+def _deflate(data: bytes, first: int = 0) -> bytes:  # `first`: bytes in front that many values have
+    if len(data) <= _TINY:
+        return zlib.compress(data, 0, 9)
+    if len(data) <= _SMALL:
+        begun, deflater = _begun(data[:first])
         deflater = deflater.copy()
-        return begun + deflater.compress(data) + deflater.flush()
-    whole = first + data
-    packed = zlib.compress(whole, _FAST)
-    return packed if len(whole) <= _most_of(packed) else zlib.compress(whole, zlib.Z_NO_COMPRESSION)
+        return begun + deflater.compress(data[first:]) + deflater.flush()
+    packed = zlib.compress(data, _FAST)
+    return packed if len(data) <= _most_of(packed) else zlib.compress(data, zlib.Z_NO_COMPRESSION)
 
 
 @lru_cache(maxsize=3)
@@ -741,9 +742,9 @@ class LedgerWriter:
     def submit(self, task: Callable[[Ledger], T]) -> asyncio.Future[T]:
         """Run `task` in a transaction, after all tasks submitted before; return the future of its result."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self._submitted.append((task, future))
-        if len(self._submitted) == 1:  # to wake the thread costs both threads time: once a turn
+        if not self._submitted:  # to wake the thread costs both threads time: once a turn
             self._loop.call_soon(self._flush)
+        self._submitted.append((task, future))
         return future
 
     def post(self, task: Callable[[Ledger], None]) -> None:
