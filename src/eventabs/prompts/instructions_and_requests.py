@@ -299,12 +299,13 @@ def _check_answer(answer: AnsweredUser, vocabulary: Vocabulary, detail: Detail, 
             raise ValueError(fault.format(row=place, count=placed[row], rows=len(rows)))
 
 
-def _blocks(compactor: Compactor, logs: Iterable[UserLog]) -> Iterator[str]:
-    """Yield the pieces of the blocks of a request, whose rows are numbered through."""
-    first = 1
+def _blocks(compactor: Compactor, logs: Iterable[UserLog]) -> list[str]:
+    """Return the pieces of the blocks of a request, whose rows are numbered through."""
+    pieces, first = list[str](), 1
     for number, log in enumerate(logs, 1):
-        yield from compactor.block(f"U{number}", log, first)
+        pieces += compactor.block(f"U{number}", log, first)
         first += len(log.behaviors)
+    return pieces
 
 
 def _log(user: Mapping[str, Any]) -> UserLog:
@@ -504,7 +505,8 @@ class PromptBuilder:
         self.vocabulary = given.vocabulary
         self._more = 0  # tokens of each part, beyond its block
         self.alias = max(_ALIASES, key=count)
-        self.legend_tokens = count(self.compactor.legend())
+        self._legend = self.compactor.legend()  # as text
+        self.legend_tokens = count(self._legend)
         self.instructions_tokens = count(self._system["content"]) + CHAT_FRAMING_TOKENS + self.legend_tokens
 
     @cached_property
@@ -533,14 +535,15 @@ class PromptBuilder:
 
     def request(self, logs: Sequence[UserLog], *, max_output_tokens: int) -> Request:
         """Write the request for logs that have only the rows to show. Aliases are U1, U2, ...; the rows are numbered from 1 through all users."""
-        pieces = list(_blocks(self.compactor, logs))
+        pieces = _blocks(self.compactor, logs)
         users = {f"U{number}": log for number, log in enumerate(logs, 1)}
-        ends = accumulate((len(log.behaviors) for log in logs), initial=1)
-        rows = dict(zip(users, starmap(range, pairwise(ends)), strict=True))
-        answer, detail = self.instructions.answer, self.instructions.detail
+        answer, detail, rows = self.instructions.answer, self.instructions.detail, dict[str, range]()
+        if self.constrained:
+            ends = accumulate((len(log.behaviors) for log in logs), initial=1)
+            rows = dict(zip(users, starmap(range, pairwise(ends)), strict=True))
         bound, form = answer if self.constrained else "", (rows, self.vocabulary, detail)
         return Request(
-            messages=(self._system, {"role": "user", "content": self.compactor.legend() + "".join(pieces)}),
+            messages=(self._system, {"role": "user", "content": self._legend + "".join(pieces)}),
             users=users,
             input_tokens=self.instructions_tokens + self.counter.total(pieces),
             max_output_tokens=max_output_tokens,
