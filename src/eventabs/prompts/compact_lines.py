@@ -33,6 +33,7 @@ from datetime import date, timedelta
 from functools import lru_cache, partial
 from importlib import resources
 from itertools import product, starmap
+from operator import attrgetter
 from string import ascii_letters, ascii_uppercase, digits
 from typing import Any, cast
 
@@ -58,7 +59,7 @@ _SHORTEST_NUMBER = 5  # shorter numbers identify nobody and are in texts for oth
 
 def clean(text: str) -> str:
     """Return `text` as one line, without control, bidi and other invisible characters; lone surrogates become U+FFFD."""
-    if text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " ":
+    if text.isprintable() and "  " not in text and text == text.strip():
         return text
     text = re.sub("[\ud800-\udfff]", "\ufffd", " ".join(text.split()))
     visible = (sign for sign in text if sign == _JOINER or unicodedata.category(sign) not in {"Cc", "Cf"})
@@ -154,6 +155,7 @@ _CACHED_BODIES = 1 << 15
 _BARE_WORD = re.compile(r'[^":·][^":]*')
 _OWN_WORD = re.compile(_BARE_WORD.pattern + r":(?: |$)")
 
+_ACTION, _ITEM, _PLACE = attrgetter("action"), attrgetter("item"), attrgetter("place")
 Body = tuple[str, str]  # (within a line, at its end)
 # what masks the user's id, and names that keep their marks
 _Treatment = tuple[re.Pattern[str] | None, frozenset[str]]
@@ -184,6 +186,7 @@ class Compactor:
         self._verb_words = frozenset(self._verbs.values())
         self._marks = tuple(strip)
         self.body = lru_cache(_CACHED_BODIES)(partial(self._body, _NO_TREATMENT))  # most names need no change
+        self._bare = lru_cache(_CACHED_BODIES)(self._clean_and_bare)
         self.day = lru_cache(_CACHED_BODIES)(self._day)
         self.duration = lru_cache(_CACHED_BODIES)(self._duration)
 
@@ -226,6 +229,8 @@ class Compactor:
 
     def header(self, alias: str, log: UserLog) -> list[str]:
         """Return a user's header in pieces: the alias, and the profile with a space before each value, ` 35岁 上海 income:22351`."""
+        if not log.profile:
+            return [f"## {alias}", "\n"]
         masked = id_pattern(log.user_id, "|".join(value for _column, value in log.profile))
         profile = ""
         for column, raw in log.profile:
@@ -243,7 +248,9 @@ class Compactor:
         if self.is_dense:
             return f" {seconds // _MINUTE}\n"
         hours, minutes = divmod(seconds // _MINUTE, 60)
-        return " " + (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "") + "\n"
+        if not hours:
+            return f" {minutes}m\n"
+        return f" {hours}h{minutes}m\n" if minutes else f" {hours}h\n"
 
     def _days(self, log: UserLog, first: int = 0) -> list[str]:
         body = self._body_of(log)
@@ -258,7 +265,7 @@ class Compactor:
             if first:
                 pieces.append(str(number))
             clock = self.clocks[start.hour * 60 + start.minute]
-            within, end = body(THING if action and text and text == item else action, item, place)
+            within, end = body(THING if text and action and text == item else action, item, place)
             pieces += (clock, end) if duration is None else (clock, within, self.duration(duration))
         return pieces
 
@@ -269,14 +276,19 @@ class Compactor:
         return lru_cache(_CACHED_BODIES)(partial(self._body, treatment))
 
     def _treatment(self, log: UserLog) -> _Treatment:
-        names = {b.item for b in log.behaviors} | {b.place for b in log.behaviors}
-        joined = "|".join(names | {b.action for b in log.behaviors})
+        names = {*map(_ITEM, log.behaviors), *map(_PLACE, log.behaviors)}
+        joined = "|".join(names.union(map(_ACTION, log.behaviors)))
         kept: frozenset[str] = frozenset()
         if any(mark in joined for mark in self._marks):
-            bare = {name: without_marks(name, self._marks) for name in map(clean, names)}
-            uses = Counter(bare.values())
-            kept = frozenset(name for name, left in bare.items() if uses[left] > 1)
+            bare = dict(map(self._bare, names))
+            if len({*bare.values()}) < len(bare):
+                uses = Counter(bare.values())
+                kept = frozenset(name for name, left in bare.items() if uses[left] > 1)
         return id_pattern(log.user_id, joined), kept
+
+    def _clean_and_bare(self, name: str) -> tuple[str, str]:
+        """Return a name as it is clean, and without marks."""
+        return clean(name), without_marks(clean(name), self._marks)
 
     def _body(self, treatment: _Treatment, action: str, item: str, place: str) -> Body:
         phrase = self._phrase(treatment, action, item, place)
