@@ -297,7 +297,7 @@ def pack(sizes: Sequence[PartSize], limits: BatchLimits, *, least: int = 0) -> l
     batches += [sorted(part.at for part in batch) for batch in packed]
 
     def longest_first(batch: list[int]) -> tuple[int, int, int]:
-        own = [sizes[index] for index in batch]
-        return -sum(size.output_tokens for size in own), -sum(size.input_tokens for size in own), batch[0]
+        tokens, out, _rows = map(sum, zip(*map(sizes.__getitem__, batch), strict=True))
+        return -out, -tokens, batch[0]
 
     return sorted(batches, key=longest_first)
