@@ -36,7 +36,7 @@ from eventabs.store.run_directory_and_checkpoint import settings_in_force
 
 # as the view has them, and from the third on of an answer: as `Outcome.figures`
 ANSWER_FIGURES: Final = ("asked", "usable", "behaviors", *FIGURES)
-_SLOTS: Final = ", ".join("?" * (3 + len(ANSWER_FIGURES)))
+_ANSWER: Final = f"INSERT OR REPLACE INTO answers VALUES ({', '.join('?' * (3 + len(ANSWER_FIGURES)))})"
 
 
 def store_answers(
@@ -47,8 +47,8 @@ def store_answers(
     for place, (user, outcome) in enumerate(zip(asked, outcomes, strict=True), 1):
         if outcome and not user.part.is_link:
             third = str(1 + (place - 1) * 3 // users) if users >= 3 else ""  # noqa: PLR2004  `1` to `3`
-            figures = (third, place, users, outcome.reason, len(user.rows), *outcome.figures.values())
-            ledger.rows(f"INSERT OR REPLACE INTO answers VALUES ({_SLOTS})", call_id, *figures)
+            figures = outcome.figures.values()
+            ledger.rows(_ANSWER, call_id, third, place, users, outcome.reason, len(user.rows), *figures)
 
 
 def stored_answers(ledger: Ledger) -> AnswerFigures:
@@ -173,7 +173,7 @@ def made_of(ledger: Ledger, user_id: str) -> Made:
     if not results:
         return Made([], [])
     whole = codec.unpack_json(results[0][-1])
-    return Made(whole["events"], whole["journeys"], *(rows_in(whole[name]) for name in others))
+    return Made(whole["events"], whole["journeys"], *map(rows_in, map(whole.__getitem__, others)))
 
 
 def current_by_user(ledger: Ledger) -> Iterator[tuple[str, list[Row], list[Row]]]:
