@@ -537,19 +537,15 @@ class PromptBuilder:
         """Write the request for logs that have only the rows to show. Aliases are U1, U2, ...; the rows are numbered from 1 through all users."""
         pieces = _blocks(self.compactor, logs)
         users = {f"U{number}": log for number, log in enumerate(logs, 1)}
-        answer, detail, rows = self.instructions.answer, self.instructions.detail, dict[str, range]()
+        answer, detail = self.instructions.answer, self.instructions.detail
+        form, rules = response_format(answer, detail), ""
         if self.constrained:
             ends = accumulate((len(log.behaviors) for log in logs), initial=1)
-            rows = dict(zip(users, starmap(range, pairwise(ends)), strict=True))
-        bound, form = answer if self.constrained else "", (rows, self.vocabulary, detail)
-        return Request(
-            messages=(self._system, {"role": "user", "content": self._legend + "".join(pieces)}),
-            users=users,
-            input_tokens=self.instructions_tokens + self.counter.total(pieces),
-            max_output_tokens=max_output_tokens,
-            response_format=schema(*form) if bound == "schema" else response_format(answer, detail),
-            grammar=grammar(*form) if bound == "lines" else "",
-        )
+            bound = dict(zip(users, starmap(range, pairwise(ends)), strict=True)), self.vocabulary, detail
+            form, rules = (schema(*bound), "") if answer == "schema" else (None, grammar(*bound))
+        blocks: Message = {"role": "user", "content": self._legend + "".join(pieces)}
+        tokens = self.instructions_tokens + self.counter.total(pieces)
+        return Request((self._system, blocks), users, tokens, max_output_tokens, form, rules)
 
 
 def sampled(logs: Iterator[UserLog]) -> list[UserLog]:
