@@ -45,6 +45,7 @@ from eventabs.shared_records import (
     Behavior,
     Category,
     EventType,
+    GroupUser,
     JourneyKind,
     UserLog,
     Vocabulary,
@@ -186,7 +187,7 @@ class Compactor:
         self._verb_words = frozenset(self._verbs.values())
         self._marks = tuple(strip)
         self.body = lru_cache(_CACHED_BODIES)(partial(self._body, _NO_TREATMENT))  # most names need no change
-        self._bare = lru_cache(_CACHED_BODIES)(self._clean_and_bare)
+        self._bare = lru_cache(_CACHED_BODIES)(lambda name: (clean(name), without_marks(clean(name), strip)))
         self.day = lru_cache(_CACHED_BODIES)(self._day)
         self.duration = lru_cache(_CACHED_BODIES)(self._duration)
 
@@ -227,7 +228,7 @@ class Compactor:
         body = self._body_of(log)
         return [body(*_written(b))[0][1:] for b in log.behaviors]
 
-    def header(self, alias: str, log: UserLog) -> list[str]:
+    def header(self, alias: str, log: UserLog | GroupUser) -> list[str]:
         """Return a user's header in pieces: the alias, and the profile with a space before each value, ` 35岁 上海 income:22351`."""
         if not log.profile:
             return [f"## {alias}", "\n"]
@@ -285,10 +286,6 @@ class Compactor:
                 uses = Counter(bare.values())
                 kept = frozenset(name for name, left in bare.items() if uses[left] > 1)
         return id_pattern(log.user_id, joined), kept
-
-    def _clean_and_bare(self, name: str) -> tuple[str, str]:
-        """Return a name as it is clean, and without marks."""
-        return clean(name), without_marks(clean(name), self._marks)
 
     def _body(self, treatment: _Treatment, action: str, item: str, place: str) -> Body:
         phrase = self._phrase(treatment, action, item, place)

@@ -155,7 +155,7 @@ def _parts_by_sums(group: _UserGroup, builder: PromptBuilder, limits: BatchLimit
         if not user.behaviors:
             whole[number] = []
         elif number not in by_log:
-            header = compactor.header(builder.alias, UserLog(user.user_id, (), user.profile))
+            header = compactor.header(builder.alias, user)
             tokens = blocks[number] + counter.total(header)
             size = PartSize(tokens, builder.expected_tokens(user.behaviors), user.behaviors)
             if limits.hold(size):
