@@ -51,7 +51,7 @@ from eventabs.shared_records import (
 from eventabs.store.run_directory_and_checkpoint import has_room, open_private, read_head, storage_error
 
 FORMAT = 4
-FIGURES: Final = ("events", "journeys", *ROW_COUNTS, "unsure", "outside", "missed")  # as `Outcome.figures` has them
+FIGURES: Final = ("events", "journeys", *ROW_COUNTS, "unsure", "outside", "missed")  # of an outcome
 _NO_SUCH = "no such "  # column, table or function
 _SCHEMA, _VIEWS = (
     resources.files("eventabs.store").joinpath(name).read_text("utf-8")
@@ -96,9 +96,8 @@ def connect(path: Path, *, to_read: bool = False) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = FULL")  # what is committed is on the disk
         connection.execute("PRAGMA cell_size_check = ON")  # torn pages are an error, not a shorter result
         connection.execute("PRAGMA temp_store = MEMORY")
-        active = connection.execute(
-            "SELECT name FROM main.sqlite_schema WHERE coalesce(rootpage, 0) = 0 LIMIT 1"
-        ).fetchone()
+        others = "SELECT name FROM main.sqlite_schema WHERE coalesce(rootpage, 0) = 0 LIMIT 1"
+        active = connection.execute(others).fetchone()
         if active:  # neither table nor index: it could run statements
             message = _(
                 "{path} was not written by eventabs alone: it has a view, trigger or virtual table named {name}; do not"
@@ -283,10 +282,8 @@ class Ledger:
 
     def set_meta(self, values: Mapping[str, object]) -> None:
         """Store values (JSON) by key."""
-        self._db.executemany(
-            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-            [(key, orjson.dumps(value).decode()) for key, value in values.items()],
-        )
+        rows = [(key, orjson.dumps(value).decode()) for key, value in values.items()]
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
     def meta(self) -> dict[str, Any]:
         """Return all stored values."""
@@ -322,10 +319,8 @@ class Ledger:
         """Store parts that are to be asked about, maybe in the place of a pending one; `rows`: of one part, see `PlannedPart`."""
         if instead_of:
             self._db.execute("DELETE FROM parts WHERE user_id = ? AND first = ? AND last = ?", instead_of)
-        self._db.executemany(
-            "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, rows) VALUES (?, ?, ?, ?, ?, ?)",
-            [(*part, *size[:2], rows) for part, size in parts],
-        )
+        new = "INSERT INTO parts (user_id, first, last, input_tokens, output_tokens, rows) VALUES (?, ?, ?, ?, ?, ?)"
+        self._db.executemany(new, [(*part, *size[:2], rows) for part, size in parts])
 
     def logged_users(self) -> set[str]:
         """Return the ids of all users."""
@@ -390,9 +385,8 @@ class Ledger:
 
     def _asked_link(self, part: Part, rows: str) -> AskedUser:
         """Return the journeys of a user's other parts, all or some in order of time, in place of behaviors."""
-        results = self.rows(
-            "SELECT result FROM user_results WHERE user_id = ? AND first >= 0 ORDER BY first", part.user_id
-        )
+        of_parts = "SELECT result FROM user_results WHERE user_id = ? AND first >= 0 ORDER BY first"
+        results = self.rows(of_parts, part.user_id)
         _events, found = joined((unpack_outcome(part, None, result) for (result,) in results), goal="")
         journeys = sorted(found, key=lambda each: (each.start[:19], each.end[:19], each.id))  # by wall time
         numbers = rows_in(rows) or range(len(journeys))
@@ -488,10 +482,8 @@ class Ledger:
 
     def lose_open_calls(self) -> int:
         """Mark calls that were in flight when the process died; return how many. Those in a job are not lost."""
-        return self._db.execute(
-            "UPDATE calls SET status = 'lost'"
-            " WHERE status = 'sent' AND id NOT IN (SELECT call_id FROM job_calls)"
-        ).rowcount
+        lost = "UPDATE calls SET status = 'lost' WHERE status = 'sent' AND id NOT IN (SELECT call_id FROM job_calls)"
+        return self._db.execute(lost).rowcount
 
     def change(self, table: Literal["calls", "jobs"], row_id: int, /, **values: object) -> None:
         """Write down what has become of a call or a job."""
@@ -581,15 +573,16 @@ def unpack_log(user_id: str, blob: bytes, first: int = 0, last: int | None = Non
         skipped %= _CHUNK
     else:
         profile, rows = unpack_json(blob)
-    known, behaviors = dict[str, str]().setdefault, list[Behavior]()  # texts recur, and are looked up many times
+    behaviors: list[Behavior] = []
+    one = dict[str, str]().setdefault  # texts recur, and are looked up many times
     end = None if last is None else skipped + last - first + 1
     for seconds, offset, action, item, place, duration, file, line, *is_own in islice(rows, skipped, end):
         moment = _EPOCH + timedelta(0, seconds)
         if offset is not None:
             moment = moment.replace(tzinfo=timezone(timedelta(seconds=offset)) if offset else UTC)
-        action, item, place = known(action, action), known(item, item), known(place, place)
-        text = item if is_own else ""
-        behaviors.append(Behavior(moment, action, item, place, duration, file, line, text))
+        what, where = one(item, item), one(place, place)
+        text = what if is_own else ""
+        behaviors.append(Behavior(moment, one(action, action), what, where, duration, file, line, text))
     return UserLog(user_id, tuple(behaviors), tuple(map(tuple, profile)))
 
 
