@@ -49,6 +49,7 @@ def test_an_answer_is_counted_with_what_it_was_asked_about_and_what_it_says_of_i
     first, second = stored_for(tmp_path, asked, [bad(part), read])
     assert first == ("", 1, 2, "unparsable", 20, *[0] * 11)
     assert second[:4] == ("", 2, 2, "unplaced")
+    assert tuple(read.figures) == ANSWER_FIGURES[3:]
     assert dict(zip(ANSWER_FIGURES[2:], second[4:], strict=True)) == {
         "behaviors": 8, "events": 2, "journeys": 1, "placed": 4,
         "minor": 2, "unplaced": 1, "unasked": 3, "misfiled": 4, "repeated": 5, "unsure": 1, "outside": 1, "missed": 1,
