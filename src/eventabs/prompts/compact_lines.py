@@ -249,9 +249,7 @@ class Compactor:
         if self.is_dense:
             return f" {seconds // _MINUTE}\n"
         hours, minutes = divmod(seconds // _MINUTE, 60)
-        if not hours:
-            return f" {minutes}m\n"
-        return f" {hours}h{minutes}m\n" if minutes else f" {hours}h\n"
+        return " " + (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "") + "\n"
 
     def _days(self, log: UserLog, first: int = 0) -> list[str]:
         body = self._body_of(log)
