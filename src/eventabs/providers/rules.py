@@ -299,22 +299,25 @@ class Rules:
     def summaries(self, all_behaviors: Sequence[Behavior]) -> Callable[[Sequence[Behavior]], str]:
         """Return what writes the summary of some behaviors of a user."""
 
-        @cache
-        def known() -> list[str]:
-            """Return the names of things that the user dealt with; the longest, the most exact, come first."""
-            handled = {b[1:4]: b for b in all_behaviors if b[1] not in _NOTHING_HANDLED}
-            shown = {b[1:4] for b in map(_shortened, handled.values()) if b[1] not in _NOTHING_HANDLED}
-            names = {name for texts in shown for name in self._item_names(*texts)}
-            return sorted(names, key=lambda name: (-len(name), name))
+        known: list[str] | None = None
 
         def named(behavior: Behavior) -> Sequence[str]:
             """Return the names that a behavior deals with; of a bare query, a known name in it, if any."""
+            nonlocal known
             names = self._item_names(*behavior[1:4])
-            if behavior.action == "search" and not behavior.in_own_words:
-                return tuple([next(filter(name.__contains__, known()), name) for name in names])
-            return names
+            if behavior.action != "search" or behavior.in_own_words:
+                return names
+            known = self._handled(all_behaviors) if known is None else known
+            return tuple([next(filter(name.__contains__, known), name) for name in names])
 
         return partial(self._summary, named)
+
+    def _handled(self, behaviors: Iterable[Behavior]) -> list[str]:
+        """Return the names of things that a user dealt with; the longest, the most exact, come first."""
+        handled = {b[1:4]: b for b in behaviors if b[1] not in _NOTHING_HANDLED}
+        shown = {b[1:4] for b in map(_shortened, handled.values()) if b[1] not in _NOTHING_HANDLED}
+        names = {name for texts in shown for name in self._item_names(*texts)}
+        return sorted(names, key=lambda name: (-len(name), name))
 
     def _summary(self, named: _Named, behaviors: Sequence[Behavior]) -> str:
         """Summarize the heaviest theme: what, how often and how long; then other themes, as room allows."""
@@ -525,12 +528,11 @@ class RulesProvider:
 
 def _shortened(behavior: Behavior) -> Behavior:
     """Return the behavior as rules take it: its texts as short as in a prompt, and a thing as free text."""
-    _start, action, item, place, *_rest = behavior
-    if action != THING and len(action) + len(item) + len(place) <= MAX_CHARACTERS:  # most
+    texts = behavior[1:4]
+    if texts[0] != THING and len("".join(texts)) <= MAX_CHARACTERS:  # most
         return behavior
     action, item, place = (
-        text if len(text) <= MAX_CHARACTERS else " ".join(text.split())[:MAX_CHARACTERS]
-        for text in (action, item, place)
+        text if len(text) <= MAX_CHARACTERS else " ".join(text.split())[:MAX_CHARACTERS] for text in texts
     )
     return behavior._replace(action="" if action == THING else action, item=item, place=place)
 
