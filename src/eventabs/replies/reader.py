@@ -206,13 +206,7 @@ class Reader:
             answer.blocks = list({block.alias: block for block in answer.blocks}.values())
         users = _users(answer, asked)
         last = "" if answer.ended else answer.reached
-        odd = {alias: user.is_numbered_otherwise for alias, user in users.items()}
-        anew = {alias for alias, (counts_anew, _shifted) in odd.items() if counts_anew and alias != last}
-        later = [user for user in users.values() if user.is_named and user.entries and user.numbers.start > 1]
-        shifted = sum(is_shifted for _anew, is_shifted in odd.values())
-        if (anew and 2 * len(anew) >= len(later)) or (shifted > 1 and 2 * shifted >= len(later)):
-            anew = set(users)
-        without = _reason_without_rows(reply, text, answer)
+        anew = _numbered_anew(users, last) if len(users) > 1 else ()
         outcomes = {}
         for alias, user in users.items():
             if len(user.asked.log.behaviors) < len(user.asked.rows):  # an extension has removed some since
@@ -222,13 +216,13 @@ class Reader:
             elif user.is_named or user.entries:
                 outcome = (_linked if links else self._outcome)(user, is_last=alias == last, stopped=stopped)
             else:
-                outcome = Outcome(user.asked.part, without)
+                outcome = Outcome(user.asked.part, _reason_without_rows(reply, text, answer))
             if reply.finish_reason == "content_filter" and outcome.reason not in (None, "unplaced", "minor"):
                 outcome = Outcome(user.asked.part, "content_filter")
             outcomes[alias] = outcome
-        headers = Counter(block.alias for block in answer.blocks if block.alias is not None)
-        unknown = headers.pop("", 0)
-        return Reading(outcomes, unknown, headers.total() - len(headers))
+        headers = [block.alias for block in answer.blocks if block.alias is not None]
+        unknown = headers.count("")
+        return Reading(outcomes, unknown, len(headers) - unknown - len({*headers} - {""}))
 
     def _outcome(self, user: _User, *, is_last: bool, stopped: bool) -> Outcome:
         asked, rows = user.asked, user.asked.rows
@@ -385,6 +379,8 @@ class Reader:
 
     def _reason(self, outcome: Outcome, asked: AskedUser) -> FailureReason | None:
         """Return why an outcome is not usable yet, if it is not: a long past that was kept excuses nothing."""
+        if not (outcome.unplaced or outcome.minor):  # mostly
+            return None
         rows = len(outcome.rows - asked.past)
         unplaced, minor = ({*of} - asked.past for of in (outcome.unplaced, outcome.minor))
         if unplaced and (100 * len(unplaced) > _MOST_UNPLACED * rows or len(unplaced) == rows):
@@ -448,6 +444,16 @@ def _users(answer: Answer, asked: Mapping[str, AskedUser]) -> dict[str, _User]:
                     for alias in {alias for each in owners for alias in each}:
                         users[alias].entries.append((entry, False))
     return users
+
+
+def _numbered_anew(users: Mapping[str, _User], last: str | None) -> Collection[str]:
+    """Return the users whose rows are numbered otherwise: all, where that holds for at least half of those behind the first."""
+    odd = {alias: user.is_numbered_otherwise for alias, user in users.items()}
+    anew = {alias for alias, (counts_anew, _shifted) in odd.items() if counts_anew and alias != last}
+    later = [user for user in users.values() if user.is_named and user.entries and user.numbers.start > 1]
+    shifted = sum(is_shifted for _anew, is_shifted in odd.values())
+    is_all = (anew and 2 * len(anew) >= len(later)) or (shifted > 1 and 2 * shifted >= len(later))
+    return users if is_all else anew
 
 
 def _reason_without_rows(reply: Reply, text: str, answer: Answer) -> FailureReason:
