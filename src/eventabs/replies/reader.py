@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
-from itertools import accumulate, chain, count, groupby
+from functools import cached_property, lru_cache
+from itertools import accumulate, chain, count, groupby, pairwise, starmap
 from math import inf
 from operator import itemgetter
 from typing import NamedTuple
@@ -38,21 +38,24 @@ from eventabs.shared_records import (
 Search = Callable[[str, Collection[str]], Collection[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TextCondition:
     """A text meets it if it equals one of `texts` regardless of case, or matches `regex` anywhere."""
 
     texts: tuple[str, ...] = ()
     regex: str = ""
 
+    @cached_property
+    def _wanted(self) -> set[str]:
+        return {text[:MAX_CHARACTERS].casefold() for text in self.texts}
+
     def met(self, values: Collection[str], search: Search) -> set[str]:
         """Return the values that meet the condition. Only the beginning that prompts have counts."""
-        if not values:  # mostly the condition before has left none
-            return set()
-        shown = {value: value[:MAX_CHARACTERS] for value in values}
-        wanted = {text[:MAX_CHARACTERS].casefold() for text in self.texts}
-        found = search(self.regex, {*shown.values()}) if self.regex else ()
-        return {value for value, text in shown.items() if text.casefold() in wanted or text in found}
+        right = {value for value in values if value[:MAX_CHARACTERS].casefold() in self._wanted}
+        if self.regex and values:  # the condition before may have left none
+            found = search(self.regex, {value[:MAX_CHARACTERS] for value in values})
+            right.update(value for value in values if value[:MAX_CHARACTERS] in found)
+        return right
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class MustRules:
                 value = _VALUES[name]
                 right = condition.met(set(map(value, map(behaviors.__getitem__, places))), self._search)
                 places = [place for place in places if value(behaviors[place]) in right] if right else ()
-            if rule.min_duration is not None or rule.max_duration is not None:
+            if places and (rule.min_duration is not None or rule.max_duration is not None):
                 least, most = rule.min_duration or 0, inf if rule.max_duration is None else rule.max_duration
                 lasting = ((place, behaviors[place].duration) for place in places)
                 places = [at for at, seconds in lasting if seconds is not None and least <= seconds <= most]
@@ -192,15 +195,15 @@ class Reader:
 
     def read(self, reply: Reply, asked: Mapping[str, AskedUser]) -> Reading:
         """Read a reply about users, or about journeys of theirs, by alias in the order of the request. Never raises."""
-        ends = list(accumulate((len(user.rows) for user in asked.values()), initial=1))
-        numbers = {alias: range(ends[at], ends[at + 1]) for at, alias in enumerate(asked)}
+        ends = accumulate([len(user.rows) for user in asked.values()], initial=1)
+        numbers = dict(zip(asked, starmap(range, pairwise(ends)), strict=True))
         text, unclosed = forms.without_reasoning(reply.text)
-        links = any(user.part.is_link for user in asked.values())
+        links = any([user.part.is_link for user in asked.values()])
         form = (self._same, numbers, SAME["en"]) if links else (self._labels, numbers)
         answer = Answer(*form).read(text)
         stopped = reply.finish_reason == "stop"
-        has_none = not any(block.entries for block in answer.blocks)
-        if has_none and stopped and unclosed.rstrip("` \r\n").endswith(("##", "}", "]")):
+        is_whole = stopped and unclosed.rstrip("` \r\n").endswith(("##", "}", "]"))
+        if is_whole and not any(block.entries for block in answer.blocks):
             answer = Answer(*form).read(unclosed)
             # earlier blocks of a user are drafts
             answer.blocks = list({block.alias: block for block in answer.blocks}.values())
