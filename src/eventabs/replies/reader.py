@@ -232,7 +232,7 @@ class Reader:
         earlier = asked.stays if asked.earlier and asked.earlier.reason == "minor" else asked.earlier
         settled = asked.past | earlier.rows.difference(earlier.unplaced) if earlier else asked.past
         is_open = {row for row, index in enumerate(rows) if index not in settled}
-        lone = set[int]()  # rows by themselves, which may join a journey
+        lone: set[int] = set()  # rows by themselves, which may join a journey
         if earlier and asked.past:
             ones = {own.behaviors[0] for own in earlier.events if len(own.behaviors) == 1 and not own.journey}
             single = asked.past & {*earlier.minor, *earlier.unplaced, *earlier.unasked, *ones}
@@ -257,16 +257,11 @@ class Reader:
         if earlier is None and len(rows) <= asked.part.last - asked.part.first:
             # only some rows were asked about, and what was placed of the others does not hold any more
             left |= set(range(asked.part.first, asked.part.last + 1)).difference(rows)
-        fresh = Outcome(
-            asked.part,
-            None,
-            *self._made(asked, events, several, {each.id for each in earlier.journeys} if earlier else set()),
-            minor=tuple([rows[row] for row in sorted(minor)]),
-            unplaced=() if self.detail == "journeys" else tuple(sorted(left)),
-            unasked=tuple(sorted(left)) if self.detail == "journeys" else (),
-            misfiled=misfiled,
-            repeated=repeated,
-        )
+        taken = {each.id for each in earlier.journeys} if earlier else set()
+        made, journeys = self._made(asked, events, several, taken)
+        of_minor, rest = tuple([rows[row] for row in sorted(minor)]), tuple(sorted(left))
+        unplaced, unasked = ((), rest) if self.detail == "journeys" else (rest, ())
+        fresh = Outcome(asked.part, None, made, journeys, of_minor, unplaced, unasked, misfiled, repeated)
         merged = _merged(earlier, fresh, asked, self._goal) if earlier else fresh
         if self.detail == "journeys":  # the rows of events that have lost their journey are not asked for
             lost = [event for event in merged.events if not event.journey and event.source != "must"]
@@ -288,12 +283,13 @@ class Reader:
         misfiled = repeated = 0
         for entry, is_named in sorted(user.entries, key=lambda each: each[0].journey is None):
             label, groups, journey = entry
-            if journey is None and self.detail == "journeys":
-                continue
-            name = journey and _name_of(journey, user.asked.log.user_id)
-            sure = label.sure and (journey is None or journey.sure)
-            label = label if sure else label._replace(sure=False)
-            placed = of_journeys.setdefault(_folded(*name), []) if name else []
+            name, placed = None, list[int]()
+            if journey:
+                name = _name_of(journey, user.asked.log.user_id)
+                label = label if journey.sure else label._replace(sure=False)
+                placed = of_journeys.setdefault(_folded(*name), [])
+            elif self.detail == "journeys":
+                break  # those without a journey come last
             for spans, mark in groups:
                 rows = []
                 for first, last in spans:
@@ -314,8 +310,8 @@ class Reader:
                     continue
                 placed += rows
                 marked = self._marked(label, mark) if mark else label
-                days = [rows] if len(rows) == 1 else _by_day(sorted(rows), behaviors)
-                events += [_Placed(marked, name, self.source, day) for day in days]
+                for day in [rows] if len(rows) == 1 else _by_day(sorted(rows), behaviors):
+                    events.append(_Placed(marked, name, self.source, day))
         return events, of_journeys, minor, misfiled, repeated
 
     def _marked(self, label: Label, mark: str) -> Label:
@@ -435,11 +431,12 @@ def unreadable(vocabulary: Vocabulary) -> Iterator[str]:
 
 def _users(answer: Answer, asked: Mapping[str, AskedUser]) -> dict[str, _User]:
     """Return what the blocks of an answer say by user. Without a header the number decides."""
-    users = {alias: _User(user, answer.numbers[alias]) for alias, user in asked.items()}
+    users = {alias: _User(each, answer.numbers[alias]) for alias, each in asked.items()}
     for block in answer.blocks:
         if block.alias:
-            users[block.alias].is_named = True
-            users[block.alias].entries += [(entry, True) for entry in block.entries]
+            user = users[block.alias]
+            user.is_named = True
+            user.entries += [(entry, True) for entry in block.entries]
         elif block.alias is None:
             for entry in block.entries:
                 if entry.label.known or entry.journey or len(answer.blocks) == 1:  # else it may be prose
