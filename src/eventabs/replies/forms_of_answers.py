@@ -83,7 +83,7 @@ def one_line(text: str, limit: int) -> str:
 
 
 class Label(NamedTuple):
-    """What stands before groups. `known`: in the vocabulary; `has_category`: there with one, which no mark changes; `odd`: with a mark that is not there."""
+    """What stands before groups. `known`: in the vocabulary; `has_category`: there with one, which no mark changes; `odd`: with a mark that is not there, or missing where all have to be there."""
 
     type: str
     category: str
@@ -171,10 +171,9 @@ class Labels:
         listed = {*self._types, *self._minor}
         self.lists = lru_cache(_CACHED)(lambda name: read_as(name) in listed)
 
-    def is_outside(self, kind: str, journey: str | None = None) -> bool:
-        """Whether the vocabulary is closed and lacks a type, or closed and lacks the kind of a journey."""
-        lacks_kind = self._kinds_hold and journey is not None and journey not in self._kinds.values()
-        return lacks_kind or (self._closed is not None and kind not in self._closed)
+    def lacks(self, kind: str) -> bool:
+        """Whether the vocabulary is closed and lacks a kind of journeys."""
+        return self._kinds_hold and kind not in self._kinds.values()
 
     def meant(self, signs: str) -> tuple[str, bool]:
         """Return the category that a sign is the mark of, "" for none, and whether one is nobody's mark: models know `!` from everywhere."""
@@ -200,6 +199,7 @@ class Labels:
         kind = self._types.get(read_as(name), EventType(name[:LONGEST_TYPE].rstrip()))
         minor, has_category = read_as(name) in self._minor, bool(kind.category)
         category = kind.category or category or self._default
+        odd = odd or (self._closed is not None and kind.name not in self._closed)
         return Label(kind.name, category, sure, self.lists(name), minor, has_category, odd)
 
     def journey(self, text: str) -> JourneyName:
@@ -231,7 +231,7 @@ _END_OF_STRING = re.compile(r"""[^\n"'“”]{0,200}+["'”]\s*+[,\]})，]""")
 def without_reasoning(text: str) -> tuple[str, str]:
     """Return the text behind the last closing tag, if empty that before the first opening one, and reasoning that never ended."""
     text = text.lstrip("\ufeff \t\r\n")
-    if not any(sign in text for sign in "<[◁"):  # most
+    if not ("<" in text or "[" in text or "◁" in text):  # most
         return text, ""
     openings = [match.start() for match in _OPENING.finditer(text)]
     end = 0
@@ -388,7 +388,8 @@ class Answer:
 
     def read(self, text: str) -> "Answer":
         """Read an answer, as JSON if that says something, else in lines."""
-        if any(sign in text for sign in "{[｛［") and LOOKS_LIKE_JSON.search(text):
+        may_be_json = "{" in text or "[" in text or "｛" in text or "［" in text  # sooner than a pattern
+        if may_be_json and LOOKS_LIKE_JSON.search(text):
             values, is_closed = parse(text)
             for value in values:
                 _read(value, self, "", None)

@@ -223,9 +223,9 @@ class Reader:
             if reply.finish_reason == "content_filter" and outcome.reason not in (None, "unplaced", "minor"):
                 outcome = Outcome(user.asked.part, "content_filter")
             outcomes[alias] = outcome
-        headers = [block.alias for block in answer.blocks if block.alias is not None]
-        unknown = headers.count("")
-        return Reading(outcomes, unknown, len(headers) - unknown - len({*headers} - {""}))
+        headers = [block.alias for block in answer.blocks]
+        named = list(filter(None, headers))
+        return Reading(outcomes, headers.count(""), len(named) - len({*named}))
 
     def _outcome(self, user: _User, *, is_last: bool, stopped: bool) -> Outcome:
         asked, rows = user.asked, user.asked.rows
@@ -283,7 +283,8 @@ class Reader:
         misfiled = repeated = 0
         for entry, is_named in sorted(user.entries, key=lambda each: each[0].journey is None):
             label, groups, journey = entry
-            name, placed = None, list[int]()
+            name: _Name | None = None
+            placed: list[int] = []
             if journey:
                 name = _name_of(journey, user.asked.log.user_id)
                 label = label if journey.sure else label._replace(sure=False)
@@ -339,8 +340,9 @@ class Reader:
     ) -> _Results:
         user_id, behaviors, rows = asked.log.user_id, asked.log.behaviors, asked.rows
         summary = self.summarize(asked.history or behaviors)
-        ordinals, is_outside = asked.ordinals or rows, self._labels.is_outside
-        beyond, ids = max(ordinals, default=0) + 1, dict[_Name, str]()
+        ordinals = asked.ordinals or rows
+        beyond = max(ordinals, default=0) + 1
+        ids: dict[_Name, str] = {}
         for folded, own in of_journeys.items():  # the first row of one may have been the first of another
             numbers = chain((ordinals[row] for row in sorted(own)), count(beyond))
             candidates = (lasting_id(user_id, number, "j") for number in numbers)
@@ -370,7 +372,7 @@ class Reader:
                 ids[_folded(*journey)] if journey else None,
                 label.sure,
                 source,
-                label.odd or (source != "must" and is_outside(label.type, journey and journey[0])),
+                label.odd or (journey is not None and source != "must" and self._labels.lacks(journey[0])),
             )
             made.append((tuple.__new__(Event, fields), journey))  # twice as fast as Event(...)
         minutes = {name: _lasting([*map(row_of, own)])[1] // 60 for name, own in of_journeys.items()}
