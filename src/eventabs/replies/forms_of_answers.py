@@ -274,7 +274,8 @@ _ROWS_FIRST = re.compile(r"(?P<groups>[0-9][0-9,\s?!-]*)[:=>|]*+\s*+(?P<label>[^
 _STEP = re.compile(r"(?<=[\d?!])\s*+[>/|-]\s*+(?=[^\d\s])")  # between two steps
 _PROSE = re.compile(r":|[.!?] |^\d+(?:\s|$)|\d[,-]\d|,.* | .*,|^(?:rows?|lines?|行号?)$", re.IGNORECASE)
 
-# a line as it is asked for: `type 1-3,5 9?`, and `> kind name: type 2; type 4`
+# a line as it is asked for: `## U1`, `type 1-3,5 9?`, and `> kind name: type 2; type 4`
+_PLAIN_HEADER = re.compile(r"## U([1-9][0-9]{0,6})\n?")
 _PLAIN_JOURNEY = re.compile(r"> ([^>\s:：∶][^:：∶]*+)[:：]\s*+")
 _PLAIN_STEP = re.compile(rf"\s*+([^\s\d#/:：][^\d:：]{{0,60}}?) ({_RANGES}\??(?: {_RANGES}\??)*+)\s*+")
 
@@ -356,7 +357,7 @@ class Answer:
     def end_block(self) -> None:
         """Take lines with the rows first, unless another line begins with a type."""
         block = self.blocks[-1]
-        if not block.types_first:
+        if block.rows_first and not block.types_first:
             self._put_all(block.rows_first, None)
         block.rows_first = []
 
@@ -403,9 +404,14 @@ class Answer:
 
     def _read_plain(self, text: str) -> bool:
         """Read a line in the very form that is asked for, as most are: what `line` would make of it, sooner."""
-        if self.ended or text[:1].isspace():
+        begin = text[0]
+        if begin == "#":
+            if found := _PLAIN_HEADER.fullmatch(text):
+                self.header(self._numbered(found[1]))
+            return bool(found)
+        if self.ended or begin.isspace():
             return False
-        found = _PLAIN_JOURNEY.match(text)
+        found = _PLAIN_JOURNEY.match(text) if begin == ">" else None
         parts: Parts = []
         for part in text[found.end() if found else 0 :].replace("；", ";").split(";"):
             step = _PLAIN_STEP.fullmatch(part)
@@ -527,9 +533,9 @@ class Answer:
     def _take(self, parts: Parts, indent: tuple[int, bool]) -> None:
         """Take the types of a line, which may be steps of the journey above."""
         is_deeper = indent[0] > self._indent[0] or indent[1] > self._indent[1]
-        has_fallen = parts[0][1][0][0][0][0] < self._last_row
-        if not is_deeper and (has_fallen or self._is_deeper):
-            self._journey = None
+        if self._journey and not is_deeper:
+            has_fallen = parts[0][1][0][0][0][0] < self._last_row
+            self._journey = None if has_fallen or self._is_deeper else self._journey
         self._is_deeper = is_deeper
         self._label = parts[-1][0]
         self.blocks[-1].types_first = True
@@ -575,7 +581,7 @@ class Answer:
 
 
 def _touches(group: Group, numbers: range) -> bool:
-    return any(first < numbers.stop and last >= numbers.start for first, last in group[0])
+    return any([first < numbers.stop and last >= numbers.start for first, last in group[0]])
 
 
 _DEEPEST = 12
