@@ -214,7 +214,7 @@ class Batch:
     @property
     def attempt(self) -> int:
         """1 for parts that no answer has been bad for yet."""
-        return 1 + max(planned.attempts for planned in self.parts)
+        return 1 + max([planned.attempts for planned in self.parts])
 
 
 class Message(TypedDict):
@@ -299,7 +299,8 @@ EventOrJourney = TypeVar("EventOrJourney", Event, Journey)
 
 def caseless(text: str) -> str:
     """Return a text as it is looked for where a pattern ignores case, for which I, i, İ and ı are one."""
-    return text.casefold().replace("i\u0307", "i").replace("ı", "i")
+    folded = text.casefold()
+    return folded if folded.isascii() else folded.replace("i\u0307", "i").replace("ı", "i")
 
 
 def as_row(made: Event | Journey) -> dict[str, Any]:
@@ -328,12 +329,12 @@ def row_ranges(rows: Iterable[int]) -> str:
             ranges[-1][1] = row
         else:
             ranges.append([row, row])
-    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+    return " ".join([str(first) if first == last else f"{first}-{last}" for first, last in ranges])
 
 
 def rows_in(ranges: str) -> list[int]:
     """Return the row numbers that `row_ranges` has written."""
-    bounds = (each.partition("-") for each in ranges.split())
+    bounds = [each.partition("-") for each in ranges.split()]
     return [row for first, _hyphen, last in bounds for row in range(int(first), int(last or first) + 1)]
 
 
@@ -450,18 +451,24 @@ class Outcome:
     @cached_property
     def figures(self) -> Mapping[str, int]:
         """What it holds, by the names in `Counts`."""
+        placed = unsure = outside = missed = 0
+        for event in self.events:
+            placed += len(event.behaviors)
+            unsure += not event.sure
+            outside += event.outside
+            missed += event.source == "must"
         return {
             "events": len(self.events),
             "journeys": len(self.journeys),
-            "placed": sum([len(event.behaviors) for event in self.events]),
+            "placed": placed,
             "minor": len(self.minor),
             "unplaced": len(self.unplaced),
             "unasked": len(self.unasked),
             "misfiled": self.misfiled,
             "repeated": self.repeated,
-            "unsure": [event.sure for event in self.events].count(False),
-            "outside": [event.outside for event in self.events].count(True),
-            "missed": [event.source for event in self.events].count("must"),
+            "unsure": unsure,
+            "outside": outside,
+            "missed": missed,
         }
 
 

@@ -417,9 +417,10 @@ class Answer:
             step = _PLAIN_STEP.fullmatch(part)
             if not step or not (label := self.labels.before_groups(step[1])):
                 return False
-            parts.append((label, groups_in(step[2])))
-            if not _touches(parts[-1][1][0], self._range()):
+            groups = groups_in(step[2])
+            if not _touches(groups[0], self._range()):
                 return False
+            parts.append((label, groups))
         if found:
             self._indent, self._journey, self._label, self._is_deeper = (0, False), None, "", False
             self._put_all(parts, self.labels.journey(found[1]))
