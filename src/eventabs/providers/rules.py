@@ -271,7 +271,7 @@ class Rules:
         self._wording = WORDING[language]
         self._item_names = lru_cache(_CACHED)(self._names_in)
         self._duration = lru_cache(_CACHED)(self._wording.duration)
-        self._of_one = lru_cache(_CACHED)(self._summary_of_one)
+        self._of_one = lru_cache(_CACHED)(self._clause_of_one)
 
     @cached_property
     def _meanings(self) -> dict[str, re.Pattern[str]]:
@@ -324,29 +324,39 @@ class Rules:
         if len(behaviors) == 1:  # most events
             one = _shortened(behaviors[0])
             names = named(one) if one.action == "search" else None
-            seconds = one.duration or 0
-            return self._of_one(one[1:4], seconds // _MINUTE * _MINUTE or seconds, one.in_own_words, names)
+            extent = self._extent(behaviors, (), "")
+            text, _room, where = self._of_one(one[1:4], one.in_own_words, names, width(extent))
+            return self._joined(text, extent, where).strip()
         themes = _themes(list(map(_shortened, behaviors)), self)
         text = ""
         for kind, theirs in themes:
-            clause = self._clause(kind, theirs, named, brief=len(themes) > 1)
+            clause = self._joined(*self._clause(kind, theirs, named, brief=len(themes) > 1))
             joined = text + self._wording.theme_separator + clause if text else clause
             if not text or width(joined) <= self._wording.max_width:
                 text = joined
         return text.strip()
 
-    def _summary_of_one(
-        self, texts: tuple[str, str, str], seconds: int, in_own_words: bool, names: Sequence[str] | None
-    ) -> str:
-        one = Behavior(EPOCH, *texts, seconds, text=texts[1] if in_own_words else "")
+    def _joined(self, text: str, extent: str, where: str) -> str:
+        return (text + extent).removeprefix(self._wording.clause_separator) + where
+
+    def _clause_of_one(
+        self, texts: tuple[str, str, str], in_own_words: bool, names: Sequence[str] | None, extent: int
+    ) -> tuple[str, str, str]:
+        one = Behavior(EPOCH, *texts, text=texts[1] if in_own_words else "")
         named = self._item_names(*texts) if names is None else names
         kind = self.classify(*texts) if one.action == "visit" else None  # only that has a phrase
-        return self._clause(kind, [one], lambda _one: named, brief=False).strip()
+        return self._clause(kind, [one], lambda _one: named, brief=False, extent=" " * extent)
 
     def _clause(
-        self, kind: EventKind | None, behaviors: Sequence[Behavior], named: _Named, *, brief: bool
-    ) -> str:
-        """Name things, how often with which action, how long, and where; of stays the places, apps or free text."""
+        self,
+        kind: EventKind | None,
+        behaviors: Sequence[Behavior],
+        named: _Named,
+        *,
+        brief: bool,
+        extent: str = "",
+    ) -> tuple[str, str, str]:
+        """Name things, how often with which action and how long, and where; of stays the places, apps or free text."""
         wording, phrase, verb = self._wording, "{}", ""
         actions = [behavior.action for behavior in behaviors]
         are_stays = _STAYS.issuperset(actions)
@@ -364,13 +374,12 @@ class Rules:
                 phrase = kind.phrase.text if kind and lead == "visit" else "{}"
             else:
                 verb = self._verb(lead)
-        extent = self._extent(behaviors, actions, lead)
+        extent = extent or self._extent(behaviors, actions, lead)
         room = wording.max_width - width(wording.action(verb, phrase.replace("{}", "") + extent))
         text = wording.names(names, most=2 if brief else 3, room=room)
         text = wording.action(verb, text and phrase.replace("{}", text))
-        text = (text + extent).removeprefix(wording.clause_separator)
         if brief or are_stays:
-            return text
+            return text, extent, ""
         # the site, app or shop with the most of what was done
         sites = _ranked(
             (self.clean(site), behavior)
@@ -379,7 +388,8 @@ class Rules:
         )
         place = wording.place_of_many if len(sites) > 1 else "{}"
         where = wording.clause_separator + place.format(sites[0]) if sites else ""
-        return text + where if width(text + where) <= wording.max_width else text
+        fits = width(self._joined(text, extent, where)) <= wording.max_width
+        return text, extent, where if fits else ""
 
     def _verb(self, action: str) -> str:
         return self._verbs.get(action) or clip(self.clean(action), _NAME_WIDTH)
@@ -388,7 +398,8 @@ class Rules:
         """Return how often, with which action beside the `lead`, and how long something was done, as a clause."""
         wording = self._wording
         if len(behaviors) == 1:
-            duration = self._duration(behaviors[0].duration or 0)
+            seconds = behaviors[0].duration or 0
+            duration = self._duration(seconds // _MINUTE * _MINUTE or seconds)  # as it is shown
             return f" {duration}" if duration else ""
         duration = self._duration(seconds_covered([behavior.span for behavior in behaviors]))
         if actions.count(actions[0]) == len(actions) or _STAYS.issuperset(actions):
