@@ -298,7 +298,6 @@ class Rules:
 
     def summaries(self, all_behaviors: Sequence[Behavior]) -> Callable[[Sequence[Behavior]], str]:
         """Return what writes the summary of some behaviors of a user."""
-
         known: list[str] | None = None
 
         def named(behavior: Behavior) -> Sequence[str]:

@@ -582,7 +582,7 @@ class Answer:
 
 
 def _touches(group: Group, numbers: range) -> bool:
-    return any([first < numbers.stop and last >= numbers.start for first, last in group[0]])
+    return any(first < numbers.stop and last >= numbers.start for first, last in group[0])
 
 
 _DEEPEST = 12
