@@ -299,8 +299,7 @@ EventOrJourney = TypeVar("EventOrJourney", Event, Journey)
 
 def caseless(text: str) -> str:
     """Return a text as it is looked for where a pattern ignores case, for which I, i, İ and ı are one."""
-    folded = text.casefold()
-    return folded if folded.isascii() else folded.replace("i\u0307", "i").replace("ı", "i")
+    return text.casefold().replace("i\u0307", "i").replace("ı", "i")
 
 
 def as_row(made: Event | Journey) -> dict[str, Any]:
@@ -325,10 +324,9 @@ def row_ranges(rows: Iterable[int]) -> str:
     """Write ascending row numbers as `3-5 9`."""
     ranges: list[list[int]] = []
     for row in rows:
-        if ranges and row == ranges[-1][1] + 1:
-            ranges[-1][1] = row
-        else:
+        if not ranges or row != ranges[-1][1] + 1:
             ranges.append([row, row])
+        ranges[-1][1] = row
     return " ".join([str(first) if first == last else f"{first}-{last}" for first, last in ranges])
 
 

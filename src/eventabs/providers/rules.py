@@ -329,7 +329,7 @@ class Rules:
         themes = _themes(list(map(_shortened, behaviors)), self)
         text = ""
         for kind, theirs in themes:
-            clause = self._joined(*self._clause(kind, theirs, named, brief=len(themes) > 1))
+            clause = self._joined(*self._clause(kind, theirs, named, "", brief=len(themes) > 1))
             joined = text + self._wording.theme_separator + clause if text else clause
             if not text or width(joined) <= self._wording.max_width:
                 text = joined
@@ -344,16 +344,10 @@ class Rules:
         one = Behavior(EPOCH, *texts, text=texts[1] if in_own_words else "")
         named = self._item_names(*texts) if names is None else names
         kind = self.classify(*texts) if one.action == "visit" else None  # only that has a phrase
-        return self._clause(kind, [one], lambda _one: named, brief=False, extent=" " * extent)
+        return self._clause(kind, [one], lambda _one: named, " " * extent, brief=False)
 
     def _clause(
-        self,
-        kind: EventKind | None,
-        behaviors: Sequence[Behavior],
-        named: _Named,
-        *,
-        brief: bool,
-        extent: str = "",
+        self, kind: EventKind | None, behaviors: Sequence[Behavior], named: _Named, extent: str, brief: bool
     ) -> tuple[str, str, str]:
         """Name things, how often with which action and how long, and where; of stays the places, apps or free text."""
         wording, phrase, verb = self._wording, "{}", ""
@@ -387,8 +381,7 @@ class Rules:
         )
         place = wording.place_of_many if len(sites) > 1 else "{}"
         where = wording.clause_separator + place.format(sites[0]) if sites else ""
-        fits = width(self._joined(text, extent, where)) <= wording.max_width
-        return text, extent, where if fits else ""
+        return text, extent, where if width(self._joined(text, extent, where)) <= wording.max_width else ""
 
     def _verb(self, action: str) -> str:
         return self._verbs.get(action) or clip(self.clean(action), _NAME_WIDTH)

@@ -389,8 +389,7 @@ class Answer:
 
     def read(self, text: str) -> "Answer":
         """Read an answer, as JSON if that says something, else in lines."""
-        may_be_json = "{" in text or "[" in text or "｛" in text or "［" in text  # sooner than a pattern
-        if may_be_json and LOOKS_LIKE_JSON.search(text):
+        if ("{" in text or "[" in text or "｛" in text or "［" in text) and LOOKS_LIKE_JSON.search(text):
             values, is_closed = parse(text)
             for value in values:
                 _read(value, self, "", None)
@@ -405,11 +404,10 @@ class Answer:
     def _read_plain(self, text: str) -> bool:
         """Read a line in the very form that is asked for, as most are: what `line` would make of it, sooner."""
         begin = text[0]
-        if begin == "#":
-            if found := _PLAIN_HEADER.fullmatch(text):
-                self.header(self._numbered(found[1]))
-            return bool(found)
-        if self.ended or begin.isspace():
+        if begin == "#" and (found := _PLAIN_HEADER.fullmatch(text)):
+            self.header(self._numbered(found[1]))
+            return True
+        if self.ended or begin == "#" or begin.isspace():
             return False
         found = _PLAIN_JOURNEY.match(text) if begin == ">" else None
         parts: Parts = []
@@ -534,9 +532,8 @@ class Answer:
     def _take(self, parts: Parts, indent: tuple[int, bool]) -> None:
         """Take the types of a line, which may be steps of the journey above."""
         is_deeper = indent[0] > self._indent[0] or indent[1] > self._indent[1]
-        if self._journey and not is_deeper:
-            has_fallen = parts[0][1][0][0][0][0] < self._last_row
-            self._journey = None if has_fallen or self._is_deeper else self._journey
+        if self._journey and not is_deeper and (self._is_deeper or parts[0][1][0][0][0][0] < self._last_row):
+            self._journey = None
         self._is_deeper = is_deeper
         self._label = parts[-1][0]
         self.blocks[-1].types_first = True

@@ -166,8 +166,8 @@ class _User:
     @property
     def is_numbered_otherwise(self) -> tuple[bool, bool]:
         """Whether the rows under the user's header are counted from 1, and whether each is named by the number behind or before it."""
-        named = (entry for entry, is_named in self.entries if is_named)
-        spans = [span for entry in named for spans, _mark in entry.groups for span in spans]
+        named = [entry.groups for entry, is_named in self.entries if is_named]
+        spans = [span for groups in named for spans, _mark in groups for span in spans]
         if not spans:
             return False, False
         rows, start, stop = len(self.numbers), self.numbers.start, self.numbers.stop
@@ -276,7 +276,6 @@ class Reader:
     ) -> tuple[list[_Placed], dict[_Name, list[int]], set[int], int, int]:
         """Take what is placed out of `free`; return events, rows of journeys, minor rows, misfiled and repeated ones. Lone rows are in journeys only."""
         start, stop, size = user.numbers.start, user.numbers.stop, len(user.numbers)
-        behaviors = user.asked.log.behaviors
         events: list[_Placed] = []
         of_journeys: dict[_Name, list[int]] = {}
         minor: set[int] = set()
@@ -308,7 +307,7 @@ class Reader:
                     continue
                 placed += rows
                 marked = self._marked(label, mark) if mark else label
-                days = [rows] if len(rows) == 1 else _by_day(sorted(rows), behaviors)
+                days = [rows] if len(rows) == 1 else _by_day(sorted(rows), user.asked.log.behaviors)
                 events += [_Placed(marked, name, self.source, day) for day in days]
         return events, of_journeys, minor, misfiled, repeated
 
@@ -360,8 +359,9 @@ class Reader:
             outside = label.odd or (journey is not None and source != "must" and lacks(journey[0]))
             what = f"{front}{ordinals[own[0]]}", user_id, label.type, label.category, start, end
             how = covered // 60, summary(theirs), tuple(map(log_row_of, own)), journey_id, label.sure
-            event = tuple.__new__(Event, (*what, *how, source, outside))  # twice as fast as Event(...)
-            made.append((event, journey))
+            made.append(
+                (tuple.__new__(Event, (*what, *how, source, outside)), journey)
+            )  # sooner than Event()
         minutes = {name: _lasting([*map(row_of, own)])[1] // 60 for name, own in of_journeys.items()}
         return _journeys(made, minutes, ids, self._goal)
 
@@ -423,9 +423,8 @@ def _users(answer: Answer, asked: Mapping[str, AskedUser]) -> dict[str, _User]:
     users = {alias: _User(each, answer.numbers[alias]) for alias, each in asked.items()}
     for block in answer.blocks:
         if block.alias:
-            user = users[block.alias]
-            user.is_named = True
-            user.entries += [(entry, True) for entry in block.entries]
+            users[block.alias].is_named = True
+            users[block.alias].entries += [(entry, True) for entry in block.entries]
         elif block.alias is None:
             for entry in block.entries:
                 if entry.label.known or entry.journey or len(answer.blocks) == 1:  # else it may be prose
@@ -439,10 +438,9 @@ def _numbered_anew(users: Mapping[str, _User], last: str | None) -> Collection[s
     """Return the users whose rows are numbered otherwise: all, where that holds for at least half of those behind the first."""
     odd = {alias: user.is_numbered_otherwise for alias, user in users.items()}
     anew = {alias for alias, (counts_anew, _shifted) in odd.items() if counts_anew and alias != last}
-    later = [user for user in users.values() if user.is_named and user.entries and user.numbers.start > 1]
+    later = sum(user.is_named and bool(user.entries) and user.numbers.start > 1 for user in users.values())
     shifted = sum(is_shifted for _anew, is_shifted in odd.values())
-    is_all = (anew and 2 * len(anew) >= len(later)) or (shifted > 1 and 2 * shifted >= len(later))
-    return users if is_all else anew
+    return users if (anew and 2 * len(anew) >= later) or (shifted > 1 and 2 * shifted >= later) else anew
 
 
 def _reason_without_rows(reply: Reply, text: str, answer: Answer) -> FailureReason:
@@ -476,16 +474,11 @@ def _merged(earlier: Outcome, fresh: Outcome, asked: AskedUser, goal: str) -> Ou
             each._replace(minutes=_lasting([history[row - first] for row in each.behaviors])[1] // 60)
             for each in journeys
         )
-    return replace(
-        fresh,
-        events=events,
-        journeys=journeys,
-        minor=tuple(sorted({*earlier.minor} - moved | {*fresh.minor})),
-        unplaced=tuple(sorted({*earlier.unplaced, *fresh.unplaced} - moved)),
-        unasked=tuple(sorted({*earlier.unasked} - moved | {*fresh.unasked})),
-        misfiled=earlier.misfiled + fresh.misfiled,
-        repeated=earlier.repeated + fresh.repeated,
-    )
+    minor = tuple(sorted({*earlier.minor} - moved | {*fresh.minor}))
+    unplaced = tuple(sorted({*earlier.unplaced, *fresh.unplaced} - moved))
+    unasked = tuple(sorted({*earlier.unasked} - moved | {*fresh.unasked}))
+    misfiled, repeated = earlier.misfiled + fresh.misfiled, earlier.repeated + fresh.repeated
+    return Outcome(asked.part, None, events, journeys, minor, unplaced, unasked, misfiled, repeated)
 
 
 def joined(outcomes: Iterable[Outcome], goal: str) -> _Results:
@@ -574,10 +567,9 @@ def _by_day(rows: Sequence[int], behaviors: Sequence[Behavior]) -> list[list[int
     reached = 0
     for row in rows:
         start, seconds = behaviors[row].start, max((behaviors[row].duration or 0) - 1, 0)
-        if days and behaviors[row].day <= reached:
-            days[-1].append(row)
-        else:
-            days.append([row])
+        if not days or behaviors[row].day > reached:
+            days.append([])
+        days[-1].append(row)
         seconds += 3600 * (start.hour - DAY_BEGINS) + 60 * start.minute + start.second
         reached = max(reached, start.toordinal() + seconds // 86_400)
     return days
