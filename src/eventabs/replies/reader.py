@@ -348,7 +348,6 @@ class Reader:
         row_of, log_row_of, lacks = behaviors.__getitem__, rows.__getitem__, self._labels.lacks
         for label, named, source, own in events:
             journey_id = ids.get(_folded(*named)) if named else None
-            journey = named if journey_id else None
             theirs = tuple(map(row_of, own))
             seconds, covered = _lasting(theirs)
             first = theirs[0].start
@@ -356,12 +355,11 @@ class Reader:
                 first = first.replace(tzinfo=timezone(first.utcoffset() or timedelta(0)))
             start = first.isoformat()
             end = (first + timedelta(0, seconds)).isoformat() if seconds else start
-            outside = label.odd or (journey is not None and source != "must" and lacks(journey[0]))
+            outside = label.odd or bool(named and journey_id and source != "must" and lacks(named[0]))
             what = f"{front}{ordinals[own[0]]}", user_id, label.type, label.category, start, end
             how = covered // 60, summary(theirs), tuple(map(log_row_of, own)), journey_id, label.sure
-            made.append(
-                (tuple.__new__(Event, (*what, *how, source, outside)), journey)
-            )  # sooner than Event()
+            event = tuple.__new__(Event, (*what, *how, source, outside))  # twice as fast as Event(...)
+            made.append((event, named if journey_id else None))
         minutes = {name: _lasting([*map(row_of, own)])[1] // 60 for name, own in of_journeys.items()}
         return _journeys(made, minutes, ids, self._goal)
 
