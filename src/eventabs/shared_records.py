@@ -322,6 +322,8 @@ def lasting_id(user_id: str, ordinal: int | str, prefix: str = "") -> str:
 
 def row_ranges(rows: Iterable[int]) -> str:
     """Write ascending row numbers as `3-5 9`."""
+    if not rows:  # most of what is left over
+        return ""
     ranges: list[list[int]] = []
     for row in rows:
         if not ranges or row != ranges[-1][1] + 1:

@@ -270,7 +270,7 @@ class Rules:
         self.clean = lru_cache(_CACHED)(self._clean)
         self._wording = WORDING[language]
         self._item_names = lru_cache(_CACHED)(self._names_in)
-        self._duration = lru_cache(_CACHED)(self._wording.duration)
+        self._duration = lru_cache(_CACHED)(lambda seconds: f" {self._wording.duration(seconds)}".rstrip())
         self._of_one = lru_cache(_CACHED)(self._clause_of_one)
 
     @cached_property
@@ -323,7 +323,8 @@ class Rules:
         if len(behaviors) == 1:  # most events
             one = _shortened(behaviors[0])
             names = named(one) if one.action == "search" else None
-            extent = self._extent(behaviors, (), "")
+            seconds = one.duration or 0
+            extent = self._duration(seconds // _MINUTE * _MINUTE or seconds)  # as it is shown
             text, _room, where = self._of_one(one[1:4], one.in_own_words, names, width(extent))
             return self._joined(text, extent, where).strip()
         themes = _themes(list(map(_shortened, behaviors)), self)
@@ -390,10 +391,8 @@ class Rules:
         """Return how often, with which action beside the `lead`, and how long something was done, as a clause."""
         wording = self._wording
         if len(behaviors) == 1:
-            seconds = behaviors[0].duration or 0
-            duration = self._duration(seconds // _MINUTE * _MINUTE or seconds)  # as it is shown
-            return f" {duration}" if duration else ""
-        duration = self._duration(seconds_covered([behavior.span for behavior in behaviors]))
+            return self._duration(behaviors[0].duration or 0)
+        duration = self._duration(seconds_covered([behavior.span for behavior in behaviors])).lstrip()
         if actions.count(actions[0]) == len(actions) or _STAYS.issuperset(actions):
             counts = [wording.times.format(len(behaviors))]
         else:

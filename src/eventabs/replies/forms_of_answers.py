@@ -383,9 +383,8 @@ class Answer:
             self.put(self.labels.named(label), groups, journey)
 
     def _range(self) -> range:
-        return self.numbers.get(self.blocks[-1].alias or "") or range(
-            1, 1 + sum(map(len, self.numbers.values()))
-        )
+        own = self.numbers.get(self.blocks[-1].alias or "")
+        return own or range(1, 1 + sum(map(len, self.numbers.values())))
 
     def read(self, text: str) -> "Answer":
         """Read an answer, as JSON if that says something, else in lines."""

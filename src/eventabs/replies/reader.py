@@ -205,8 +205,7 @@ class Reader:
         is_whole = stopped and unclosed.rstrip("` \r\n").endswith(("##", "}", "]"))
         if is_whole and not any(block.entries for block in answer.blocks):
             answer = Answer(*form).read(unclosed)
-            # earlier blocks of a user are drafts
-            answer.blocks = list({block.alias: block for block in answer.blocks}.values())
+            answer.blocks = [*{block.alias: block for block in answer.blocks}.values()]  # earlier are drafts
         users = _users(answer, asked)
         last = "" if answer.ended else answer.reached
         anew = _numbered_anew(users, last) if len(users) > 1 else ()
