@@ -105,8 +105,7 @@ class KnownJourney(NamedTuple):
     rows: tuple[int, ...]  # of it that are shown again: positions in the log that shows them
 
 
-@dataclass(frozen=True, slots=True)
-class UserLog:
+class UserLog(NamedTuple):
     """One user's behaviors ordered by time, file and line. No behaviors: no row was readable."""
 
     user_id: str
@@ -200,8 +199,7 @@ class PlannedPart(NamedTuple):
     rows: str = ""  # the log indices to ask about, as `row_ranges` writes them; "": all of the part; of a link: which journeys
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """The parts sent in one prompt: links, or others."""
 
     parts: tuple[PlannedPart, ...]
@@ -224,8 +222,7 @@ class Message(TypedDict):
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One call to make. Rows are numbered from 1 through all users."""
 
     messages: tuple[Message, ...]
@@ -245,8 +242,7 @@ class Usage(NamedTuple):
     cached_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What the model answered, whole or as far as it came (`interrupted`)."""
 
     text: str

@@ -33,7 +33,7 @@ KNOWN = (
 
 
 def test_a_line_a_journey_with_the_numbers_of_its_rows_in_the_request() -> None:
-    logs = [user("a"), replace(user("b"), known=KNOWN)]
+    logs = [user("a"), user("b")._replace(known=KNOWN)]
     text = make_builder().request(logs, max_output_tokens=9).messages[1]["content"]
     assert "## U2 上海\n> 购买 露营帐篷\n> 旅行 湖边度假: 4,6\n>: 5\n# 2026-01-01 周四\n4 " in text
 
@@ -52,7 +52,7 @@ def test_what_is_planned_for_a_block_with_known_journeys_is_never_passed(
 ) -> None:
     counter = TokenCounter(encoding)
     builder = make_builder(counter)
-    logs = [replace(user(f"u{number}"), known=tuple(found)) for number in range(users)]
+    logs = [user(f"u{number}")._replace(known=tuple(found)) for number in range(users)]
     request = builder.request(logs, max_output_tokens=9)
     sizes = [builder.measure(log) for log in logs]
     numbers = builder.counter.numbers(3 * users)[3 * users]

@@ -83,6 +83,8 @@ LOGS = st.builds(
     st.lists(
         st.builds(Behavior, MOMENTS, ACTIONS, WORDS, WORDS, st.none() | st.integers(0, 90_000)), max_size=4
     ).map(lambda rows: tuple(sorted(rows, key=lambda row: row.start))),
+    profile=st.just(()),
+    known=st.just(()),
 )
 
 

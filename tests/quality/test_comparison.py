@@ -159,7 +159,7 @@ def test_users_that_differ_stand_side_by_side_the_most_different_first(tmp_path:
 def test_a_log_that_has_grown_is_matched_by_what_its_behaviors_say(tmp_path: Path) -> None:
     log = make_log("ann")
     earlier = log.behaviors[0]._replace(start=log.behaviors[0].start - timedelta(hours=1), item="公司")
-    grown = replace(log, behaviors=(earlier, *log.behaviors))
+    grown = log._replace(behaviors=(earlier, *log.behaviors))
     old = make_run(tmp_path / "a", {"ann": [event("ann", "10:15", "work", [1, 2])]})
     new = make_run(
         tmp_path / "b",
@@ -236,7 +236,7 @@ def test_two_runs_of_the_tool_are_compared_in_every_form(tmp_path: Path) -> None
 def test_text_from_data_breaks_out_of_neither_page_nor_terminal(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>[/bold]\x1b[31m{0}"
     log = make_log(evil)
-    named = replace(log, behaviors=tuple(behavior._replace(item=evil) for behavior in log.behaviors))
+    named = log._replace(behaviors=tuple(behavior._replace(item=evil) for behavior in log.behaviors))
     for name, kind in (("a", evil), ("b", "eat")):
         found = event(evil, "09:15", kind, [0], category=kind, journey="j")
         trip = journey(evil, found)._replace(name=evil)

@@ -223,7 +223,7 @@ def test_rows_that_were_not_asked_about_again_stay_unplaced_and_indices_are_thos
     earlier = long("工作 1-20")
     rows = [*range(15, 30)]
     again = LONG["U1"]._replace(
-        log=replace(LONG["U1"].log, behaviors=LONG["U1"].log.behaviors[15:30]), rows=rows, earlier=earlier
+        log=LONG["U1"].log._replace(behaviors=LONG["U1"].log.behaviors[15:30]), rows=rows, earlier=earlier
     )
     outcome = READER.read(Reply("## U1\n用餐 1-15\n##"), {"U1": again}).outcomes["U1"]
     assert (outcome.reason, row_ranges(outcome.unplaced)) == ("unplaced", "30-39")

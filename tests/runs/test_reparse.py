@@ -1,4 +1,3 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,7 +94,7 @@ def test_rows_that_are_not_those_that_were_shown_keep_their_result_and_that_is_s
     with place.reopen(changed="ignore") as job:
         for user_id in sorted(job.ledger.logged_users())[1:]:
             log = job.ledger.log(user_id)
-            other = replace(log, behaviors=(log.behaviors[0]._replace(item="别处"), *log.behaviors[1:]))
+            other = log._replace(behaviors=(log.behaviors[0]._replace(item="别处"), *log.behaviors[1:]))
             job.ledger.rows("UPDATE users SET log = ? WHERE user_id = ?", pack_log(other), user_id)
     again = read_again(place)
     assert (again.done, again.failures) == (5, {"refused": 1})

@@ -46,6 +46,7 @@ logs = st.builds(
     st.text(max_size=8),
     st.lists(behaviors, max_size=6).map(tuple),
     st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=3).map(tuple),
+    known=st.just(()),
 )
 any_text = st.text(st.characters(exclude_categories=()), max_size=200)
 

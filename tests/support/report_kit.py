@@ -78,7 +78,7 @@ def make_run(
     with ledger.transaction():
         first = _call(ledger, *logs[:2])
         usage = Usage(prompt_tokens=200, completion_tokens=80, reasoning_tokens=20, cached_tokens=50)
-        ledger.store_reply(first, replace(answer(reply), usage=usage, finish_reason="length"))
+        ledger.store_reply(first, answer(reply)._replace(usage=usage, finish_reason="length"))
         made = _made(done, events, journey=(kind, summary), minor=(2,))
         ledger.settle(
             first,
@@ -234,7 +234,7 @@ def _call(ledger: Ledger, *logs: UserLog) -> int:
 
 
 def _named(log: UserLog, item: str) -> UserLog:
-    return replace(log, behaviors=tuple(behavior._replace(item=item) for behavior in log.behaviors))
+    return log._replace(behaviors=tuple(behavior._replace(item=item) for behavior in log.behaviors))
 
 
 def _event(part: Part, kind: str, summary: str, log: UserLog, row: int, **changed: object) -> Event:

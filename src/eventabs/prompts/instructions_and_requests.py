@@ -553,7 +553,7 @@ def sampled(logs: Iterator[UserLog]) -> list[UserLog]:
     sample: list[UserLog] = []
     behaviors = 0
     for log in islice(logs, 500):
-        sample.append(replace(log, behaviors=log.behaviors[:_LEGEND_BEHAVIORS]))
+        sample.append(log._replace(behaviors=log.behaviors[:_LEGEND_BEHAVIORS]))
         behaviors += len(log.behaviors)
         if behaviors >= _LEGEND_BEHAVIORS:
             break

@@ -133,8 +133,7 @@ _REFUSAL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """The result of a reply: an outcome for every alias that was asked about, and counts of what was ignored."""
 
     outcomes: dict[str, Outcome]

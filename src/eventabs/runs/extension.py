@@ -277,7 +277,7 @@ class Planner:
             return user._replace(kept=self._settled(kept))
         listed, context = self._context(outcome, kept, user.log, places, asked)
         for rows, journeys in ((sorted(asked | context), listed), (sorted(asked), ())):
-            log = replace(user.log, behaviors=tuple(behaviors[row] for row in rows))
+            log = user.log._replace(behaviors=tuple(behaviors[row] for row in rows))
             output = self.builder.expected_tokens(len(asked))
             size = self.builder.measure(store.shown(log, rows, kept, journeys))._replace(output_tokens=output)
             if self.limits.hold(size):

@@ -368,7 +368,7 @@ class Session:
         step = 10_000 if len(text) >= LONG_REPLY else LONG_REPLY
         tokens = sum(self.count_tokens(text[start : start + step]) for start in range(0, len(text), step))
         prompt, completion = told.prompt_tokens or input_tokens, max(tokens, told.completion_tokens)
-        return replace(reply, usage=told._replace(prompt_tokens=prompt, completion_tokens=completion))
+        return reply._replace(usage=told._replace(prompt_tokens=prompt, completion_tokens=completion))
 
     async def settle_unread(self) -> None:
         """Settle replies that are committed and not read: the process died in between, or they came in a file."""
@@ -448,7 +448,7 @@ class Session:
         rows = dict(enumerate(asked.history, change.part.first))
         days = {rows[row].day for row in {*outcome.unplaced} - asked.past}
         kept = {row: behavior for row, behavior in rows.items() if behavior.day in days}
-        log = replace(asked.log, behaviors=tuple(kept.values()))
+        log = asked.log._replace(behaviors=tuple(kept.values()))
         return change._replace(asked=(row_ranges(kept), self.builder.measure(log)))
 
     async def settle_error(self, call: Call, error: EndpointError) -> None:

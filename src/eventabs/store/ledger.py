@@ -12,7 +12,6 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from importlib import resources
@@ -358,7 +357,7 @@ class Ledger:
             # of an extended user, of whom they were asked before, maybe not there any more
             indices = rows_in(rows)
             places = (index - part.first for index in indices)
-            log = replace(log, behaviors=tuple(history[place] for place in places if place < len(history)))
+            log = log._replace(behaviors=tuple(history[place] for place in places if place < len(history)))
         numbers = rows_in(ordinals) if ordinals else ()
         lasting = [numbers[index] for index in indices if index < len(numbers)] if numbers else ()
         user = AskedUser(part, log, indices, ordinals=lasting, history=history)
@@ -616,7 +615,7 @@ def shown(log: UserLog, rows: Sequence[int], kept: Outcome, listed: Iterable[str
     in_events = {row for event in kept.events for row in event.behaviors if not event.journey}
     if alone := {*in_events, *kept.minor, *kept.unplaced, *kept.unasked} & places.keys():
         known.append(KnownJourney("", "", tuple(places[row] for row in sorted(alone))))
-    return replace(log, known=tuple(known))
+    return log._replace(known=tuple(known))
 
 
 def unpack_parts(text: str) -> dict[str, Part]:

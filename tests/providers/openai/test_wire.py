@@ -4,7 +4,6 @@ import gzip
 import json
 import tracemalloc
 import zlib
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,7 +60,7 @@ def test_a_body_holds_what_is_asked_for_and_nothing_unset() -> None:
 
 @pytest.mark.parametrize("field", ["grammar", "structured_outputs", "guided_grammar", "ebnf"])
 def test_a_grammar_goes_into_the_field_of_the_endpoint_and_nowhere_without_one(field: GrammarField) -> None:
-    request = replace(REQUEST, grammar="root ::= [a]")
+    request = REQUEST._replace(grammar="root ::= [a]")
     body = build_body(request, endpoint_at(grammar_field=field), frozenset())
     expected = {"grammar": "root ::= [a]"} if field == "structured_outputs" else "root ::= [a]"
     assert body[field] == expected

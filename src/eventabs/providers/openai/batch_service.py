@@ -217,7 +217,7 @@ class ReplyLines:
             assembler = ReplyAssembler()
             assembler.add(body)
             assembler.end()
-            reply = replace(assembler.build(seconds=0.0), tier=self._tier)
+            reply = assembler.build(seconds=0.0)._replace(tier=self._tier)
             try:
                 return document["custom_id"], checked(reply, self._address, self._source)
             except TransientError as broken_off:

@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Literal, cast
 from urllib.request import getproxies, proxy_bypass
@@ -410,7 +410,7 @@ def checked(reply: Reply, address: EndpointAddress, source: str) -> Reply:
         raise TransientError(message.format(host=source))
     said = reply.text, reply.reasoning
     text, reasoning = [wire.redact(each, address.certain) for each in said]
-    return reply if (text, reasoning) == said else replace(reply, text=text, reasoning=reasoning)
+    return reply if (text, reasoning) == said else reply._replace(text=text, reasoning=reasoning)
 
 
 async def read_error_body(chunks: httpx.AsyncByteStream, headers: httpx.Headers) -> bytes:

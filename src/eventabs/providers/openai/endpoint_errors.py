@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from eventabs.errors_and_exit_codes import (
@@ -203,8 +203,7 @@ def _read_number(text: str) -> float | None:
     return float(text) if _NUMBER.fullmatch(text.strip()) else None
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorContext:
+class ErrorContext(NamedTuple):
     """The answer that an error is in, the time of its arrival (Unix time), its sender, and the endpoint as it was asked."""
 
     status: int
