@@ -299,8 +299,8 @@ def _left_inside(file: Reading, sample: Sequence[SampledRow]) -> Iterator[InputW
         message = _("objects as Python writes them are not read: {columns}; write them as JSON: {setting}")
         setting = "frame[column].map(json.dumps)"
         yield warning("python_objects", message, columns=", ".join(written), setting=setting)
-    held = {role: [value_of(row, place[0]) for row in sample] for role, place in places.items() if place}
-    things = Counter(held["item"] if {"text", "item"} <= held.keys() and "action" not in roles else ())
+    may_hide = places.get("text") and places.get("item") and "action" not in roles
+    things = Counter(value_of(row, places["item"][0]) for row in sample if may_hide)
     hidden = len(things - Counter({"": len(sample)})) > 1 and things.total() - things[""]
     if hidden > _MANY * len(sample) and not file.schema.name:
         message = _(
