@@ -122,7 +122,7 @@ def _forms(verb: str) -> str:
     """Match the forms of an English verb: order, orders, ordered, ordering; of several words, those of each."""
     return " ".join(
         re.escape(word[:-1]) + "(?:es?|ed|ing)"
-        if word.endswith("e")
+        if word[1:].endswith("e")
         else re.escape(word) + f"(?:e?s|{re.escape(word[-1])}?(?:ed|ing))?"
         for word in verb.split()
     )

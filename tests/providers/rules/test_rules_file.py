@@ -173,6 +173,16 @@ def test_names_are_compared_whole_and_in_any_case() -> None:
     assert kind("visit", "homestead", rules=rules) == "other"
 
 
+def test_a_verb_of_one_letter_stands_by_itself_too() -> None:
+    rules = load_rules(SMALL.replace("[types.meal]", '[actions]\nedit = ["e"]\n[types.meal]'), "en")
+    assert [rules.meaning(word) for word in ("press e", "E", "tree", "seed")] == [
+        "edit",
+        "edit",
+        "tree",
+        "seed",
+    ]
+
+
 def test_a_type_without_a_name_in_the_language_takes_the_other() -> None:
     assert load_rules(SMALL, "zh").kinds["other"].name == "other"
 
