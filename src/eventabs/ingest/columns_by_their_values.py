@@ -55,12 +55,8 @@ _USUAL_TIME: Final = re.compile(
 _MAY_BE_TIME: Final = re.compile(  # it has a year, or three short numbers
     r"(?=.{6,80}$)(?=.*(?:\b[12]\d{3}|\b\d{8}\b|\d[-/.](?:\d\d?|[^\W\d]{3,9})[-/.]\d)).*[^\d.].*|\d{8}(?:\d{6})?$|(?:\d{4}\.\d{1,2}\.\d{1,2}|\d{1,2}\.\d{1,2}\.\d{2,4})$"
 )
-_SORTING: Final = (
-    r"\d{4}[-/.]\d\d[-/.]\d\d(?: .*)?",
-    r"\d{4}-\d\d-\d\dT.*",
-    r"1\d{9}",
-    r"1\d{12}",
-)  # forms of times
+# forms of times
+_SORTING: Final = (r"\d{4}[-/.]\d\d[-/.]\d\d(?: .*)?", r"\d{4}-\d\d-\d\dT.*", r"1\d{9}", r"1\d{12}")
 _DAY: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8}"
     r"|\d{1,2}[-/ ][^\W\d_]{3,9}[-/ ]\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
@@ -91,21 +87,21 @@ class Profile:
         self.kind = ""  # until its values are known; how well a name fits depends on it
         self.words = words_of(self.names[-1])
         self.is_of_row = not {"id", "no", "number", "ref", "url", "编号", "номер"}.isdisjoint(self.words)
-        filled = [value for value in values if value]
-        held = len(filled) or 1
-        self.filled = len(filled) / len(values) if values else 1.0
-        self.distinct = len(set(filled))
-        self.usual = max(Counter(filled).values(), default=0) / held
+        self._counts = counts = Counter(filter(None, values))  # most come back, and are looked at once
+        self._held = counts.total() or 1
+        self.filled = counts.total() / len(values) if values else 1.0
+        self.distinct, self.usual = len(counts), max(counts.values(), default=0) / self._held
         clocks = max(self.share(_CLOCK), self.share(_BARE_CLOCK) if self.named("time") else 0)
-        self.read = max(clocks, sum(each in times or bool(_USUAL_TIME.match(each)) for each in filled) / held)
-        if filled:
+        read = sum(counts[each] for each in counts if each in times or _USUAL_TIME.match(each))
+        self.read = max(clocks, read / self._held)
+        if counts:
             self.kind = "clock" if clocks > ALIKE else "day" if self.share(_DAY) > ALIKE else "stamp"
         self.codes = self.share(r"[\d.\-]+(?:,\d+)?|[0-9a-fA-F\-]{16,}")  # and ids of hexadecimal digits
 
     def share(self, form: str | re.Pattern[str]) -> float:
         """Return the share of its values that have a form."""
-        filled, fits = list(filter(None, self.values)), re.compile(form).fullmatch
-        return sum(map(bool, map(fits, filled))) / max(1, len(filled))
+        fitting = filter(re.compile(form).fullmatch, self._counts)
+        return sum(map(self._counts.__getitem__, fitting)) / self._held
 
     @property
     def is_flag(self) -> bool:
@@ -179,15 +175,15 @@ class Profile:
     def comes_after(self, begins: "Profile | None") -> bool:
         """Whether its times are mostly later than those of another column, and hardly one is earlier; both in one form that sorts."""
         forms = _SORTING if begins and self.kind == begins.kind else ()
-        if begins is None or not any(min(self.share(form), begins.share(form)) > ALIKE for form in forms):
+        if begins is None or not any(self.share(form) > ALIKE < begins.share(form) for form in forms):
             return False
-        pairs = [pair for pair in zip(begins.values, self.values, strict=True) if all(pair)]
+        pairs = [(a, b) for a, b in zip(begins.values, self.values, strict=True) if a and b]
         late, early = (sum(order(*pair) for pair in pairs) for order in (str.__lt__, str.__gt__))
         return late > max(HALF * len(pairs), MORE * len(self.values)) and early <= NEARLY_NONE * len(pairs)
 
     def is_within(self, coarse: "Profile") -> bool:
         """Whether each of its values has a single one of another column beside it, or nothing speaks yet."""
-        pairs = {pair for pair in zip(self.values, coarse.values, strict=True) if all(pair)}
+        pairs = {(a, b) for a, b in zip(self.values, coarse.values, strict=True) if a and b}
         return len(self.values) < LEAST or len(pairs) <= 1 + (1 + NEARLY_NONE) * self.distinct
 
     def is_of(self, who: "Profile") -> bool:

@@ -668,9 +668,9 @@ def _ends(choice: Choice, begins: Profile | None, ends: Profile | None) -> Itera
         )
         values = {"column": each.column, "other": roles["time"]}
         yield warning("early_ends", message, "end", each.column, **values)
-    late = [each.column for each in found if not each.is_never("time") and each.comes_after(begins)]
-    late = [column for column in late if column not in roles.values()]
-    if late and "duration" not in roles:
+    left = [each for each in found if each.column not in roles.values() and not each.is_never("time")]
+    late = [each.column for each in left if "duration" not in roles and each.comes_after(begins)]
+    if late:
         message = _(
             "times in other columns are later than those of {other}: {columns}; if they are ends: {setting}"
         )
