@@ -25,6 +25,7 @@ _DEEPEST: Final = 6
 _MOST: Final = 2000  # paths kept for a file
 _LONGEST_TEXT: Final = 1 << 20  # characters of a text that is parsed as JSON
 OBJECT: Final = "inner_0_0"
+decoded, encoded = json.JSONDecoder().raw_decode, json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Lookup(NamedTuple):
@@ -162,10 +163,12 @@ def value_at(row: Mapping[str, Any], path: InnerPath) -> object:
 
 def loaded(text: str, longest: int = _LONGEST_TEXT) -> object:
     """Return what a text of at most `longest` characters says as JSON, else the text itself."""
+    bare = text.strip(" \t\r\n") if len(text) <= longest else ""
     try:
-        return json.loads(text) if len(text) <= longest else text
+        found, end = decoded(bare)  # json.loads takes nearly twice as long for a short text
     except (ValueError, RecursionError):
         return text
+    return found if end == len(bare) else text
 
 
 def _inside(value: dict[str, Any] | list[Any]) -> Iterable[tuple[Step, Any]]:

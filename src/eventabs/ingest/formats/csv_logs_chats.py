@@ -21,6 +21,7 @@ from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import LINE_FORMS, SHAPES, fit
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Insert, Query, Wanted, text_reader
+from eventabs.ingest.inner_paths import encoded
 from eventabs.ingest.normal_form import WHITE, filled
 from eventabs.interface_language import gettext as _
 
@@ -466,7 +467,6 @@ _KEY: Final = r"[A-Z][\w-]{0,20}(?: [A-Z][\w-]{0,20}){0,2}|[a-z][\w-]{0,20}|[\u4
 _LEVEL: Final = re.compile(
     r"\W*(DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE)\b(?![=:])", re.IGNORECASE
 )
-_encoded: Final = json.JSONEncoder(ensure_ascii=False).encode
 _REST: Final = "message"  # the column of what no name stands before
 _AROUND: Final = " \t-–|,;:[](){}"
 _MARKUP: Final = re.compile(r"[\s,\[]*[{<]|\"[^\"]*\"[,;\t]")  # or cells of a table
@@ -529,7 +529,7 @@ def _pairs(line: str, pair: re.Pattern[str], known: Collection[str] = ()) -> dic
         with suppress(ValueError, RecursionError):
             said = json.loads(rest[rest.index("{") :])
             rest = rest[: rest.index("{")].rstrip(_AROUND)
-            found |= {key: it if isinstance(it, str) else _encoded(it) for key, it in said.items()}
+            found |= {key: it if isinstance(it, str) else encoded(it) for key, it in said.items()}
 
     def taken(match: re.Match[str]) -> str:
         key = match[1] or match[3] or match[4] or match[7]

@@ -12,7 +12,7 @@ from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import files_archives_encodings as files
 from eventabs.ingest.column_names import fit
 from eventabs.ingest.formats.base import BLANK, Format, InputFile, Query, Wanted, json_object, text_reader
-from eventabs.ingest.inner_paths import OBJECT, Inventory, parse_path, value_at
+from eventabs.ingest.inner_paths import OBJECT, Inventory, decoded, parse_path, value_at
 from eventabs.ingest.normal_form import WHITE
 from eventabs.interface_language import gettext as _
 from eventabs.stop_request import Stop
@@ -31,7 +31,6 @@ _CHUNK: Final = 1 << 20
 # nothing is tried twice: for that, a string of 60 MB would take 7 GB
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]++|\\.)*+"|[\[\]{},]|"')
 _MARK: Final = re.compile(r"\S")
-_decoded: Final = json.JSONDecoder().raw_decode
 
 
 class NotOneObjectError(Exception):
@@ -241,7 +240,7 @@ class _Text:
     def _end(self, ends: str) -> int | None:
         """Return the end of the value, None if what follows decides it; one that is no JSON ends where brackets outside strings say so."""
         with suppress(ValueError, RecursionError):
-            end = _decoded(self._text, self._at)[1]
+            end = decoded(self._text, self._at)[1]
             if (following := _MARK.search(self._text, end)) and (not ends or following[0] in ends):
                 return end
         depth = 0
