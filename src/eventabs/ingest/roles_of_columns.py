@@ -37,7 +37,7 @@ from eventabs.ingest.columns_by_their_values import (
     profiles,
     value_of,
 )
-from eventabs.ingest.formats.base import CONSTANT, Format
+from eventabs.ingest.formats.base import CONSTANT, Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory
 from eventabs.ingest.normal_form import number
 from eventabs.interface_language import gettext as _, ngettext
@@ -539,12 +539,12 @@ def choices(sources: Iterable[Format]) -> dict[Format, Choice]:
     seen: dict[str, Counter[str]] = {}
     for source in sources:
         key = (source.columns, frozenset(source.inventory.leaves))
-        choice = known.get(key) or _choice_of_file(source)
+        rows = () if source.file.named["marker"] else [*source.sample()]
+        choice = known.get(key) or _choice_of_file(source, rows)
         chosen[source] = known[key] = choice
-        for row in () if source.file.named["marker"] else source.sample():
-            for column in choice.markers:
-                if word := plain(str(row.values.get(column) or "").strip()):
-                    seen.setdefault(column, Counter())[word] += 1
+        for column in choice.markers:
+            words = (plain(str(row.values.get(column) or "").strip()) for row in rows)
+            seen.setdefault(column, Counter()).update(filter(None, words))
     markers = {column for column, words in seen.items() if _are_markers(words)}
     for source, choice in chosen.items():
         marker = next((each for each in choice.markers if each in markers), choice.roles.get("marker", ""))
@@ -558,13 +558,13 @@ def _are_markers(words: Counter[str]) -> bool:
     return is_balanced and sum(map(sum, kinds)) >= ALIKE * words.total()
 
 
-def _choice_of_file(source: Format) -> Choice:
+def _choice_of_file(source: Format, sample: Sequence[SampledRow]) -> Choice:
     file, inventory, named = source.file, source.inventory, source.file.named
     first = {InnerPath(each, ("0",)) for each in inventory.columns}
     if first and first <= inventory.leaves.keys() and not named["time"]:
         how = 'DataFrame.to_json(PATH, orient="records", lines=True)'
         raise InputError(_("{path} holds columns; write rows: {how}").format(path=file.path, how=how))
-    found = profiles(inventory, source.spread(SAMPLED), file.connection)
+    found = profiles(inventory, source.spread(SAMPLED, sample), file.connection)
     choice = choose(found, named, has_user=bool(file.settings.user))
     roles = required(source, choice)
     warnings = []
