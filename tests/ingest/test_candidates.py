@@ -9,7 +9,7 @@ import pytest
 
 from eventabs.errors_and_exit_codes import InputError
 from eventabs.ingest import Export
-from eventabs.ingest.columns_by_their_values import value_of
+from eventabs.ingest.columns_by_their_values import values_of
 from eventabs.ingest.formats.base import SampledRow
 from eventabs.ingest.inner_paths import InnerPath
 from input_files import opened, write
@@ -295,7 +295,8 @@ def test_a_plain_number_lasts_only_where_the_name_says_nothing_else_or_a_unit(
 
 def test_what_a_row_holds_is_looked_at_as_it_is_written() -> None:
     row = SampledRow(1, "", {"tags": ["帐篷", 1], "name": " 帐篷 ", "none": None})
-    assert [value_of(row, InnerPath(each)) for each in row.values] == ['["帐篷", 1]', "帐篷", ""]
+    held = [values_of([row], InnerPath(each)) for each in row.values]
+    assert held == [['["帐篷", 1]'], ["帐篷"], [""]]
 
 
 @pytest.mark.parametrize(

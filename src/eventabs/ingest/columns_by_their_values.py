@@ -1,9 +1,8 @@
 """What columns hold in some rows, how well each fits a role by its name and its values, and names for columns without any."""
 
-import json
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -11,7 +10,7 @@ import duckdb
 
 from eventabs.ingest.column_names import CANONICAL, EMPTY, MARKERS, NEVER, fit, plain, stated_unit, words_of
 from eventabs.ingest.formats.base import SampledRow
-from eventabs.ingest.inner_paths import InnerPath, Inventory, value_at
+from eventabs.ingest.inner_paths import InnerPath, Inventory, encoded, value_at
 from eventabs.ingest.normal_form import MONTHS
 
 _MAKERS: Final = {
@@ -261,15 +260,11 @@ def profiles(
     plain_columns = (InnerPath(each) for each in inventory.columns if each not in inventory.objects)
     leaves = (leaf.of_all() for leaf in inventory.leaves)
     paths = dict.fromkeys((*plain_columns, *(leaf for leaf in leaves if int not in map(type, leaf.steps))))
-    values = {path: [value_of(row, path) for row in sample if row.values] for path in paths}
-    held = {path: ["" if each.lower() in EMPTY else each for each in found] for path, found in values.items()}
-    unread = {
-        value
-        for values in held.values()
-        for value in values
-        if _MAY_BE_TIME.match(value) and not (_USUAL_TIME.match(value) or _CLOCK.fullmatch(value))
-    }
-    times = set[str]()
+    rows = [row for row in sample if row.values]
+    held = {path: ["" if each.lower() in EMPTY else each for each in values_of(rows, path)] for path in paths}
+    values, times = set[str]().union(*held.values()), set[str]()
+    unread = {each for each in values if not (_USUAL_TIME.match(each) or _CLOCK.fullmatch(each))}
+    unread = {*filter(_MAY_BE_TIME.match, unread)}
     if connection and unread:  # those that are times to the SQL that reads the rows, day or month first
         query = """SELECT DISTINCT text FROM (SELECT text, t, usual_time(t) AS usual FROM (
                 SELECT text, unnest([spelled_time(text, NULL, true), spelled_time(text, NULL, false)]) AS t
@@ -363,9 +358,14 @@ def _looks_like_a_user(each: Profile) -> tuple[float, ...]:
     return is_person, (comes_back and each.share(ID) > ALIKE) * each.distinct, comes_back
 
 
-def value_of(row: SampledRow, path: InnerPath) -> str:
-    """Return what a row holds at a path, as text; "" for nothing."""
-    value = value_at(row.values, path) if path.steps else row.values.get(path.column)  # most have none
-    if value is None:
-        return ""
-    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def values_of(rows: Iterable[SampledRow], path: InnerPath) -> list[str]:
+    """Return what rows hold at a path, as texts; "" for nothing."""
+    found = [value_at(row.values, path) if path.steps else row.values.get(path.column) for row in rows]
+    return ["" if it is None else it.strip() if isinstance(it, str) else encoded(it) for it in found]
+
+
+def empty(rows: Sequence[SampledRow], places: Iterable[InnerPath]) -> Sequence[SampledRow]:
+    """Return those of the rows that hold nothing at any of the places."""
+    for path in places:
+        rows = [row for row, value in zip(rows, values_of(rows, path), strict=True) if not value]
+    return rows

@@ -14,7 +14,7 @@ from typing import Final
 import duckdb
 
 from eventabs.ingest.column_names import ACTION_WORDS, EMPTY, NOBODY, StatedUnit, fit
-from eventabs.ingest.columns_by_their_values import NEARLY_NONE, SURE_NAME, value_of
+from eventabs.ingest.columns_by_their_values import NEARLY_NONE, SURE_NAME, empty, values_of
 from eventabs.ingest.formats.base import InputFile, SampledRow
 from eventabs.ingest.normal_form import quoted_list
 from eventabs.ingest.roles_and_known_schemas import Reading
@@ -220,10 +220,7 @@ def describe(files: Sequence[Reading], counts: RowCounts, warnings: Iterable[Inp
             files=tuple(each.name for each in same),
             columns=same[0].roles,
             # what holds for all rows has no place
-            filled={
-                role: sum(not places or any(value_of(row, place) for place in places) for row in rows)
-                for role, places in same[0].places.items()
-            },
+            filled={role: len(rows) - len(at and empty(rows, at)) for role, at in same[0].places.items()},
             sampled=len(rows),
             unused=same[0].unused,
             schema=same[0].schema.name,
@@ -234,7 +231,7 @@ def describe(files: Sequence[Reading], counts: RowCounts, warnings: Iterable[Inp
     # of a known tool, which column says what was done is no question
     played = {role for each in mappings for role in each.columns if role != "action" or not each.schema}
     # the column or path without a role that says in words what was done, and not who it was
-    users = {value_of(row, place) for place in first.places.get("user", ()) for row in sample}
+    users = {value for place in first.places.get("user", ()) for value in values_of(sample, place)}
     used = {str(place) for places in first.places.values() for place in places}
     in_words = [
         each
@@ -300,7 +297,7 @@ def _left_inside(file: Reading, sample: Sequence[SampledRow]) -> Iterator[InputW
         setting = "frame[column].map(json.dumps)"
         yield warning("python_objects", message, columns=", ".join(written), setting=setting)
     may_hide = places.get("text") and places.get("item") and "action" not in roles
-    things = Counter(value_of(row, places["item"][0]) for row in sample if may_hide)
+    things = Counter(values_of(sample, places["item"][0]) if may_hide else ())
     hidden = len(things - Counter({"": len(sample)})) > 1 and things.total() - things[""]
     if hidden > _MANY * len(sample) and not file.schema.name:
         message = _(
@@ -308,7 +305,7 @@ def _left_inside(file: Reading, sample: Sequence[SampledRow]) -> Iterator[InputW
         )
         yield warning("hidden_object", message, "text", NO_COLUMN, column=roles["item"], text=roles["text"])
     if len(ways := places.get("user", ())) > 1 and JOINED not in roles["user"]:
-        pairs = [(value_of(row, ways[0]), value_of(row, ways[-1])) for row in sample]
+        pairs = [*zip(values_of(sample, ways[0]), values_of(sample, ways[-1]), strict=True)]
         known = {later for first, later in pairs if first}
         count = sum(not first and later in known for first, later in pairs if later)
         message = _(

@@ -35,7 +35,7 @@ from eventabs.ingest.columns_by_their_values import (
     Profile,
     header_by_values,
     profiles,
-    value_of,
+    values_of,
 )
 from eventabs.ingest.formats.base import CONSTANT, Format, SampledRow
 from eventabs.ingest.inner_paths import InnerPath, Inventory
@@ -443,11 +443,10 @@ def refuse_one_user(source: Format, user_columns: Sequence[str] | None) -> None:
     user, path, named = source.file.settings.user, source.file.path, source.file.named["user"]
     message = ""
     if user_columns is None:
-        found = profiles(source.inventory, [*source.sample()], source.file.connection)
-        called = (each.column for each in found if each.score("user") > SURE)
-        user_columns = [named] if named else [*called]
+        found = () if named else profiles(source.inventory, [*source.sample()], source.file.connection)
+        user_columns = [named] if named else [each.column for each in found if each.score("user") > SURE]
     places = {column: source.inventory.find(column) or InnerPath(column) for column in user_columns}
-    seen = {name: {value_of(row, place) for row in source.sample()} - {""} for name, place in places.items()}
+    seen = {name: {*values_of(source.sample(), place)} - {""} for name, place in places.items()}
     if column := next((column for column, values in seen.items() if len(values) > 1), ""):
         message = _(
             "{path} has the column {column} with several users, who would all become the one user {user}; leave out"
