@@ -554,25 +554,28 @@ def line_form(start: bytes) -> _Form:
         return _Form(re.compile("(?!#)" + mark.join([field] * len(names))), names)
     tried = shown[:_FOLLOWING]
     lines = [line[:1000] for line in tried if not _MARKUP.match(line)]
-    if not lines:  # JSON, say: to try all forms takes longer than to read a small file
-        return _Form(re.compile(""), ())
-    any_pair = re.compile(filled(_PAIR, **_PARTS, key=_KEY))
-    keys = Counter(key for line in lines for key in _pairs(line, any_pair))
-    often = {key for key, count in keys.items() if count >= _SHARE * len(tried)} - {_REST}
-    if len(often - {"time"}) >= _LEAST <= len(tried):  # before a colon in few lines are words of a sentence
-        parts = "|".join(map(re.escape, sorted(often, key=len, reverse=True)))
-        pair = re.compile(filled(_PAIR, **_PARTS, key=parts))
-        columns = dict.fromkeys(key for line in shown for key in _pairs(line, pair))
-        # then others are parts of a message, or say where in a program it was: left out, and counted
-        are_stamped = sum(map(bool, map(_STAMPED.match, tried))) >= _SHARE * len(tried)
-        return _Form(_STAMPED_LINE if are_stamped else re.compile(".*"), tuple(columns), pair=pair)
-    for each in LINE_FORMS:
-        row, above = (re.compile(filled(each.get(key, "(?!)"), **_PARTS)) for key in ("line", "above"))
-        form = _Form(row, tuple(each["columns"].split()), above, each.get("is_strict", False))
-        found = list(filter(None, map(form.row.fullmatch, shown)))
-        if len(found) < _LEAST or sum(map(form.is_named, found)) * 2 < len(found):
-            continue
-        # of the first lines; the others go on, also for long between the lines that say the day
-        if len(found) >= (0.2 if form.is_strict else 0.4) * len(shown) or form.above.search(f"\n{text}"):
-            return form
+    # to make and try all forms takes longer than to read a small file: not for JSON, say, or what names no field
+    if any(re.search(r'=|["A-Za-z\u4e00-\u9fff][\w-]{0,20}\s*[:：]', line) for line in lines):
+        any_pair = re.compile(filled(_PAIR, **_PARTS, key=_KEY))
+        keys = Counter(key for line in lines for key in _pairs(line, any_pair))
+        often = {key for key, count in keys.items() if count >= _SHARE * len(tried)} - {_REST}
+        # before a colon in few lines are words of a sentence
+        if len(often - {"time"}) >= _LEAST <= len(tried):
+            parts = "|".join(map(re.escape, sorted(often, key=len, reverse=True)))
+            pair = re.compile(filled(_PAIR, **_PARTS, key=parts))
+            columns = dict.fromkeys(key for line in shown for key in _pairs(line, pair))
+            # then others are parts of a message, or say where in a program it was: left out, and counted
+            are_stamped = sum(map(bool, map(_STAMPED.match, tried))) >= _SHARE * len(tried)
+            return _Form(_STAMPED_LINE if are_stamped else re.compile(".*"), tuple(columns), pair=pair)
+    has_stamps = any(_STAMPED.match(line.lstrip("\u200e\u202a[(")) for line in shown)
+    forms = [each for each in LINE_FORMS if lines and (has_stamps or "{stamp}" not in each["line"])]
+    for each in forms:
+        row = re.compile(filled(each["line"], **_PARTS))
+        if len(found := list(filter(None, map(row.fullmatch, shown)))) >= _LEAST:
+            above = re.compile(filled(each.get("above", "(?!)"), **_PARTS))
+            form = _Form(row, tuple(each["columns"].split()), above, each.get("is_strict", False))
+            # of the first lines; the others go on, also for long between the lines that say the day
+            is_usual = len(found) >= (0.2 if form.is_strict else 0.4) * len(shown)
+            if sum(map(form.is_named, found)) * 2 >= len(found) and (is_usual or above.search(f"\n{text}")):
+                return form
     return _Form(re.compile(""), ())
