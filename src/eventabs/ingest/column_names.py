@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from eventabs.shared_records import DurationUnit
 
 SEPARATORS: Final = " _-$"
+_UNSEPARATED: Final = str.maketrans("", "", SEPARATORS)
 
 _WORDS: Final[dict[str, Any]] = tomllib.loads(
     resources.files("eventabs.ingest").joinpath("words.toml").read_text("utf-8")
@@ -52,7 +53,7 @@ _PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-zà-öø-ÿ]+|[^\W\d_A-Za-
 
 def plain(word: str) -> str:
     """Return `word` as words of actions are compared: in lower case and without SEPARATORS."""
-    return word.lower().translate({ord(mark): None for mark in SEPARATORS})
+    return word.lower().translate(_UNSEPARATED)
 
 
 def _plain_words(words: str) -> tuple[str, ...]:

@@ -221,7 +221,7 @@ def spread_lines(path: str, size: int, count: int = 0) -> Iterator[str]:
                 block, _newline, cut = block.rpartition(b"\n")
                 file.seek(-len(cut), os.SEEK_CUR)
             for line in block.splitlines():
-                yield line.decode("utf-8-sig", errors="replace")
+                yield line.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
 
 
 @contextmanager

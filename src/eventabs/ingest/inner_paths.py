@@ -98,8 +98,9 @@ class Inventory:
         self._plain = set[str]()  # columns with a scalar value
         self._holding = set[str]()
         for row in rows:
-            for column, value in row.items():
-                self._note(InnerPath(column), value)
+            for column, value in row.items():  # most are plain texts
+                if column not in self._plain or not isinstance(value, str) or value[:1] in ("{", "["):
+                    self._note(InnerPath(column), value)
         self.objects = self._holding - self._plain  # the columns with objects and lists only
         self.every = [*columns, *map(str, self.leaves)]  # all columns and paths
 

@@ -265,7 +265,7 @@ class Csv(Format):
         start = enumerate(files.spread_lines(file.text, 1 << 18))
         filled = [(number, line.rstrip("\r ")) for number, line in start if line.strip()][:_LOOKED_AT]
         try:
-            tried = max(filled, _records(filled), key=_alike)
+            tried = max([filled] if (joined := _records(filled)) == filled else [filled, joined], key=_alike)
             texts = [line for _number, line in tried]
             layout = _named_layout(texts, header) if header else _known_layout(texts, file.headers)
             layout = layout or _headed_layout(texts, file.named["time"])
