@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -127,7 +126,7 @@ def draw_panel(facts: Sequence[Fact]) -> str:
     observer = RichObserver(console, verbose=False, currency="CNY", clock=lambda: now)
     for now, told in facts:  # noqa: B007  the observer's clock
         if isinstance(told, Started):
-            observer.noted(replace(told, config_file="eventabs.toml"))  # not the temporary folder's name
+            observer.noted(told._replace(config_file="eventabs.toml"))  # not the temporary folder's name
         else:
             observer.noted(told)
     console.print(observer.picture())

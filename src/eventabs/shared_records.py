@@ -8,7 +8,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set as Abstra
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypedDict, TypeVar
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    NamedTuple,
+    Self,
+    TypedDict,
+    TypeVar,
+    dataclass_transform,
+)
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -50,6 +61,19 @@ class TomlTable(BaseModel):
     """A table of a TOML file. Unknown keys are errors, in dataclasses inside it too: a typo must not pass for a setting."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+class Record:
+    """A record that cannot be a named tuple, since it inherits fields, keeps what it has worked out, or must not look like a list.
+
+    A dataclass, frozen for the type checker alone: to freeze it takes as long as to make it, at each start.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls, **options: bool) -> None:
+        dataclass(**options)(cls)
 
 
 class Behavior(NamedTuple):
@@ -129,16 +153,14 @@ class GroupUser(NamedTuple):
     profile: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class InputWarning:
+class InputWarning(NamedTuple):
     """What in the input looks wrong. `code` is for scripts, `message` one line that names what mends it."""
 
     code: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnsFound:
+class ColumnsFound(NamedTuple):
     """How files with the same columns in the same roles were understood; what is counted is of the first of them."""
 
     files: tuple[str, ...]
@@ -343,8 +365,7 @@ def ratio(part: int, whole: int) -> float | None:
 AnswerFigures = dict[str, list[dict[str, Any]]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Counts:
+class Counts(Record, kw_only=True):
     """What a run has and has used so far; tokens are those of all replies."""
 
     users: int = 0
@@ -412,8 +433,7 @@ COUNT_NAMES: Final = tuple(each.name for each in fields(Counts) if each.type is 
 ROW_COUNTS: Final = ("placed", "minor", "unplaced", "unasked", "misfiled", "repeated")
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Record):
     """What became of one part in one reply: every behavior that was asked about is in an event, or a log index below."""
 
     part: Part
@@ -500,8 +520,7 @@ _MARK = r"^[^\s\w)\]{}|｜?？>＞#＃,，;；:：\-－\u202a-\u202e\u2066-\u206
 OptionalName = Annotated[str, Field(pattern=rf"^(?:{_NAME})?$"), AfterValidator(_no_rows_behind)]
 
 
-@dataclass(frozen=True, slots=True)
-class Category:
+class Category(Record):
     """A kind of event. `mark` is the one character behind a type, "" for the default category."""
 
     name: Label
@@ -509,16 +528,14 @@ class Category:
     meaning: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class EventType:
+class EventType(Record):
     """A name for events, with the category that it has when a reply does not mark it."""
 
     name: Name
     category: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Copying:
+class Copying(NamedTuple):
     """How many objects are being copied, and `done` of `size` bytes so far; `size` 0: not known yet."""
 
     objects: int
@@ -526,24 +543,21 @@ class Copying:
     done: int
 
 
-@dataclass(frozen=True, slots=True)
-class JourneyKind:
+class JourneyKind(Record):
     """A kind of journey. `meaning`: in the prompt, in brackets behind the name; "" for none."""
 
     name: Label
     meaning: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(Record):
     """A worked example of the user's own: lines of a log under `# date`, as at level `line`, and the wanted answer, by their numbers."""
 
     log: str
     events: str
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
+class Vocabulary(NamedTuple):
     """Event types, categories and kinds of journeys as the user configured them. Exactly one category has no mark."""
 
     types: tuple[EventType, ...]

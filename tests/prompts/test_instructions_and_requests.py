@@ -1,6 +1,5 @@
 """What is measured is what is sent, and every call begins with the same bytes."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hypothesis import given, settings, strategies as st
@@ -148,6 +147,6 @@ def test_each_part_of_a_log_has_its_own_count(log: UserLog) -> None:
 
 
 def test_a_part_may_not_have_more_rows_than_a_call() -> None:
-    limits = replace(limits_of(BUILDER), max_rows=15)
+    limits = limits_of(BUILDER)._replace(max_rows=15)
     parts = measure_parts(user("a", 40, timedelta(days=1)), BUILDER, limits)
     assert [part.last - part.first + 1 for part, _size in parts] == [15, 15, 10]

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,7 +96,7 @@ def test_the_parts_of_a_group_are_those_of_each_log(
 ) -> None:
     for level in get_args(Compaction):
         builder, limits = at_level(level, language)
-        prompt = builder, replace(limits, max_output_tokens=max_output_tokens)
+        prompt = builder, limits._replace(max_output_tokens=max_output_tokens)
         with exported(joined(rows)) as export:
             logs = list(export.user_logs())
             found = [part for group in export.groups() for part in measure_group(group, *prompt)]

@@ -1,7 +1,6 @@
 """What a reply may do: where a row goes, and when a user is not done."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,7 +30,7 @@ THREE = asked(HOURS, HOURS, HOURS)
 
 
 def of(detail: Detail = "day", **vocabulary: Any) -> Reader:  # noqa: ANN401  fields of Vocabulary
-    known = replace(VOCABULARY, **vocabulary)
+    known = VOCABULARY._replace(**vocabulary)
     return Reader(known, detail=detail, source="llm", summarize=lambda _log: lambda _behaviors: "")
 
 

@@ -1,6 +1,5 @@
 """What replies teach about tokens."""
 
-from dataclasses import replace
 
 from hypothesis import given, settings, strategies as st
 
@@ -9,7 +8,7 @@ from eventabs.runs.schedule_and_settlement import BudgetLearner
 from eventabs.shared_records import PartSize, Usage
 from runs_kit import LIMITS as BATCH
 
-LIMITS = replace(BATCH, max_input_tokens=10_000, instructions_tokens=1_000, max_output_tokens=4_000)
+LIMITS = BATCH._replace(max_input_tokens=10_000, instructions_tokens=1_000, max_output_tokens=4_000)
 SENT = [PartSize(500, 100, 0), PartSize(500, 100, 0)]  # with the instructions 2,000 tokens in, 200 out
 
 
@@ -93,7 +92,7 @@ def test_calls_get_half_the_rows_where_two_answers_lose_more_than_a_twentieth_no
     assert lost(learner, *[(100, 7)] * 2) == [0, 200], "as bad as twice the rows"
     assert lost(learner, *[(200, 14)] * 9) == [0] * 9
     assert learner.limits.max_output_tokens == LIMITS.max_output_tokens
-    assert lost(BudgetLearner(replace(LIMITS, max_rows=80)), *[(80, 80)] * 4) == [0, 50, 0, 0], (
+    assert lost(BudgetLearner(LIMITS._replace(max_rows=80)), *[(80, 80)] * 4) == [0, 50, 0, 0], (
         "never below fifty"
     )
 
@@ -119,7 +118,7 @@ def test_a_model_that_numbers_anew_for_each_user_is_asked_about_one_at_a_time() 
         learner.number_anew(did=did)
     assert learner.limits == LIMITS
     learner.number_anew(did=True)
-    assert learner.limits == replace(LIMITS, max_users=1)
+    assert learner.limits == LIMITS._replace(max_users=1)
 
 
 def test_replies_as_expected_change_no_plan() -> None:

@@ -2,7 +2,6 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ def users(count: int) -> list[str]:
 
 def working(path: Path, count: int, *, together: int = 1) -> AbstractAsyncContextManager[Desk]:
     return at_work(
-        path, [make_log(user_id) for user_id in users(count)], limits=replace(LIMITS, max_users=together)
+        path, [make_log(user_id) for user_id in users(count)], limits=LIMITS._replace(max_users=together)
     )
 
 

@@ -128,7 +128,7 @@ def test_instructions_too_short_for_the_cache_of_a_vendor_are_counted_as_not_cac
 
 def test_prompts_above_the_length_at_which_a_vendor_takes_more_are_counted() -> None:
     settings = with_settings(llm={"preset": "openai", "model": "gpt-5.4"})
-    sizes, limits = (272_000, 272_001, 300_000), replace(LIMITS, instructions_tokens=1_000)
+    sizes, limits = (272_000, 272_001, 300_000), LIMITS._replace(instructions_tokens=1_000)
     batches = [Batch((PlannedPart(Part("u", 0, 1), PartSize(size - 1_000, 10, 0)),)) for size in sizes]
     warning = _repriced(settings, batches, limits)
     assert warning is not None

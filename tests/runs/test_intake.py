@@ -1,5 +1,4 @@
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,7 +37,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def tight(limits: BatchLimits) -> BatchLimits:
     """Return limits into which no day of the whale fits."""
-    return replace(limits, max_output_tokens=8 + 32)
+    return limits._replace(max_output_tokens=8 + 32)
 
 
 @pytest.fixture

@@ -246,7 +246,7 @@ def test_every_path_ends_with_every_behavior_done_or_failed_once(
     last: list[int], data: st.DataObject
 ) -> None:
     whole = [plan(f"user {n}", 0, index) for n, index in enumerate(last)]
-    scheduler = Scheduler(whole, replace(LIMITS, max_users=6))
+    scheduler = Scheduler(whole, LIMITS._replace(max_users=6))
     ended: Counter[tuple[str, int]] = Counter()
     calls = 0
     while (batch := scheduler.next()) is not None:

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,7 +120,7 @@ async def test_a_user_fails_with_its_reason_after_its_last_attempt(tmp_path: Pat
 
 
 async def test_a_user_in_two_parts_is_done_once_both_are(tmp_path: Path) -> None:
-    async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS, limits=replace(LIMITS, max_users=1)) as desk:
+    async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS, limits=LIMITS._replace(max_users=1)) as desk:
         settler = desk.session()
         await replied(desk, settler)
         assert (desk.tracker.counts.done, desk.written_users()) == (0, [])
@@ -138,7 +137,7 @@ async def test_two_parts_of_a_user_in_one_reply_count_as_one_user(tmp_path: Path
 
 
 async def test_a_user_with_one_failed_part_fails_once_and_keeps_its_good_part(tmp_path: Path) -> None:
-    async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS, limits=replace(LIMITS, max_users=1)) as desk:
+    async with at_work(tmp_path, [CLEO], parts=CLEO_IN_PARTS, limits=LIMITS._replace(max_users=1)) as desk:
         settler = desk.session(attempts=1)
         desk.means = {"cleo": ["refused"]}
         await replied(desk, settler)

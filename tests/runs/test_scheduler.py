@@ -1,5 +1,4 @@
 from collections import Counter
-from dataclasses import replace
 
 from hypothesis import given, settings, strategies as st
 
@@ -8,8 +7,8 @@ from eventabs.runs.schedule_and_settlement import Scheduler
 from eventabs.shared_records import Batch, Part, PartSize, PlannedPart
 from runs_kit import LIMITS, plan
 
-SMALL = replace(
-    LIMITS, max_input_tokens=1_100, instructions_tokens=100, max_output_tokens=500, max_users=5, max_rows=20
+SMALL = LIMITS._replace(
+    max_input_tokens=1_100, instructions_tokens=100, max_output_tokens=500, max_users=5, max_rows=20
 )
 
 sizes = st.builds(
@@ -81,8 +80,7 @@ def test_nobody_is_lost_or_asked_twice_at_a_time_whatever_comes_back(
                         scheduler.put_back([planned._replace(max_peers=peers)])
             case "replan":
                 scheduler.replan(
-                    replace(
-                        SMALL,
+                    SMALL._replace(
                         max_output_tokens=data.draw(st.integers(1, 500)),
                         max_rows=data.draw(st.integers(5, 20)),
                     )

@@ -1,4 +1,3 @@
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -12,7 +11,7 @@ from runs_kit import LIMITS, SIZE, batch_of
 
 ONE = batch_of("anna")
 MOST = 40  # tokens of an answer
-BATCH = replace(LIMITS, instructions_tokens=60, max_output_tokens=MOST)
+BATCH = LIMITS._replace(instructions_tokens=60, max_output_tokens=MOST)
 TAKEN = BATCH.input_tokens([SIZE])  # by the prompt of one user: instructions, block and row numbers
 TWO_CALLS = 2 * (TAKEN + MOST)
 PRICE = Price(input=1_000.0, output=1_000.0)  # so a token costs 0.001

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 
@@ -101,7 +101,7 @@ class Desk:
     def engine(self, *, workers: int = 1, max_total_tokens: int = 0, attempts: int = 3) -> Engine:
         engine = Engine(self.session(attempts=attempts), self.endpoint.ask)
         limited = Settings.model_validate({"run": {"max_total_tokens": max_total_tokens}})
-        limits = replace(LIMITS, instructions_tokens=0, max_output_tokens=40)
+        limits = LIMITS._replace(instructions_tokens=0, max_output_tokens=40)
         engine.spending = SpendingLimit({}, limited, limits)
         engine.concurrency = ConcurrencyLimit(workers, workers, lambda: 0.0)
         return engine

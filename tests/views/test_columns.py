@@ -2,7 +2,6 @@
 
 import io
 import tomllib
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
@@ -40,10 +39,10 @@ def test_text_from_the_data_is_escaped() -> None:
 
 def test_a_row_of_a_document_is_cut_and_what_it_becomes_is_not() -> None:
     row = RowShown("a.json", 1, '{"board": "' + "x" * 90_000 + '"}', "2026-01-15 10:00 move " + "y" * 50)
-    shown = screen(replace(DESCRIBED, rows=(row,)))
+    shown = screen(DESCRIBED._replace(rows=(row,)))
     assert 900 < shown.count("x") < 1100
     assert "…" in shown
-    assert shown.count("y") == screen(replace(DESCRIBED, rows=(replace(row, becomes=""),))).count("y") + 50
+    assert shown.count("y") == screen(DESCRIBED._replace(rows=(row._replace(becomes=""),))).count("y") + 50
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -72,7 +71,7 @@ def test_the_toml_is_valid_and_says_the_same_whatever_columns_are_called(columns
 
 def test_files_with_other_columns_have_a_table_of_their_own() -> None:
     other = ColumnsFound(("b.csv",), {"user": "member"}, {"user": 5}, 5, ())
-    both = replace(DESCRIBED, found=replace(DESCRIBED.found, mappings=(MAPPING, other)))
+    both = DESCRIBED._replace(found=DESCRIBED.found._replace(mappings=(MAPPING, other)))
     shown = screen(both)
     assert "b.csv" in shown
     assert "member" in shown

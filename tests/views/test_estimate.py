@@ -107,7 +107,7 @@ def test_an_empty_input_is_shown_without_a_plan() -> None:
 def test_joined_ends_are_told_where_there_are_any() -> None:
     lines = _squeezed(
         replace(
-            ESTIMATE, described=replace(DESCRIBED, read=replace(DESCRIBED.read, paired_ends=7, unpaired=2))
+            ESTIMATE, described=DESCRIBED._replace(read=DESCRIBED.read._replace(paired_ends=7, unpaired=2))
         )
     )
     assert lines[lines.index("duplicates dropped 12") + 1 :][:2] == [
@@ -119,9 +119,9 @@ def test_joined_ends_are_told_where_there_are_any() -> None:
 
 def test_the_schema_and_rows_that_are_no_behaviors_are_shown_where_there_are_any() -> None:
     mapping = ColumnsFound(("a.csv",), {"user": "uid"}, {"user": 5}, 5, (), "ga4")
-    read = replace(DESCRIBED.read, non_behaviors=7)
+    read = DESCRIBED.read._replace(non_behaviors=7)
     known = replace(
-        ESTIMATE, described=replace(DESCRIBED, found=replace(DESCRIBED.found, mappings=(mapping,)), read=read)
+        ESTIMATE, described=DESCRIBED._replace(found=DESCRIBED.found._replace(mappings=(mapping,)), read=read)
     )
     lines = _squeezed(known)
     assert lines[0] == "Schema: ga4; columns: user = uid"

@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from difflib import get_close_matches
 from functools import reduce
 from pathlib import Path
@@ -68,8 +67,7 @@ class VocabularySettings(TomlTable):
         """Return the configured vocabulary, with the shipped types and kinds of journeys where none are named."""
         shipped = prompts.default_vocabulary(language, self.categories, open_types=self.open)
         types = self.types or shipped.types
-        return replace(
-            shipped,
+        return shipped._replace(
             types=(*types, EventType(self.other)) if self.other and not self.open else types,
             aliases=tuple(self.aliases.items()),
             journeys=self.journeys or shipped.journeys,

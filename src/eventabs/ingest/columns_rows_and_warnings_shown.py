@@ -5,11 +5,10 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from operator import itemgetter
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 import duckdb
 
@@ -194,8 +193,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(NamedTuple):
     """What was understood of an export."""
 
     mappings: tuple[ColumnsFound, ...]

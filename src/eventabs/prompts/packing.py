@@ -3,7 +3,6 @@
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from heapq import heappop, heappush, heapreplace
 from itertools import accumulate
@@ -17,8 +16,7 @@ from eventabs.prompts.tokens import TokenCounter
 from eventabs.shared_records import Batch, PartSize, PlannedPart
 
 
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
+class BatchLimits(NamedTuple):
     """Limits of one call: tokens in with the instructions, tokens out, users, rows (0: no limit)."""
 
     max_input_tokens: int
@@ -61,7 +59,7 @@ class BatchLimits:
     def within(self, share: float) -> "BatchLimits":
         """Return limits with a share of the tokens."""
         tokens, out = self.instructions_tokens + int(share * self.room), int(share * self.max_output_tokens)
-        return replace(self, max_input_tokens=tokens, max_output_tokens=out)
+        return self._replace(max_input_tokens=tokens, max_output_tokens=out)
 
 
 def _sums(sizes: Iterable[PartSize]) -> PartSize:
@@ -230,7 +228,7 @@ def plan(
     If there are several rounds of `workers`, not hundreds, batches that fill the last one and end the run sooner are added, unless the repeated
     instructions cost a larger share of tokens than they save of time.
     """
-    limits = replace(limits, max_users=min(limits.max_users, MAX_ALIASES))
+    limits = limits._replace(max_users=min(limits.max_users, MAX_ALIASES))
     sizes = [planned.size for planned in parts]
     batches = pack(sizes, limits)
     whole_rounds = -(-len(batches) // workers) * workers

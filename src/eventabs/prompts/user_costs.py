@@ -4,7 +4,6 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import cache
 from itertools import accumulate, chain, pairwise
 from math import ceil
@@ -94,7 +93,7 @@ def overlapping_parts(log: UserLog, builder: PromptBuilder, limits: BatchLimits)
     """Measure a log; where it is too large for a batch, in parts of which each begins with the second half of the one before."""
     parts = [part for part, _size in measure_parts(log, builder, limits)]
     if len(parts) > 1:
-        half = replace(limits.within(_HALF), max_rows=ceil(_HALF * limits.max_rows))
+        half = limits.within(_HALF)._replace(max_rows=ceil(_HALF * limits.max_rows))
         halves = [part for part, _size in measure_parts(log, builder, half)]
         parts = [first._replace(last=second.last) for first, second in pairwise(halves)]
     return [(part, builder.measure(log_of_part(log, part))) for part in parts]

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median_high
 from typing import Final, NamedTuple
@@ -132,7 +132,7 @@ def _plan(
     for arm in arms:
         flags = overlay(invocation.flags, {"budget": {"max_users": arm.users}})
         directory, pending, all_calls, plan = copy_users(
-            source, users, arm.path, replace(invocation, flags=flags), order=order, confirmed=confirmed
+            source, users, arm.path, invocation._replace(flags=flags), order=order, confirmed=confirmed
         )
         # no fewer calls than a smaller size
         if kept and arm.users > kept[-1].users and all_calls >= first_calls:

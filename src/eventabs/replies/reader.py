@@ -26,6 +26,7 @@ from eventabs.shared_records import (
     FailureReason,
     Journey,
     Outcome,
+    Record,
     Reply,
     UserLog,
     Vocabulary,
@@ -38,8 +39,7 @@ from eventabs.shared_records import (
 Search = Callable[[str, Collection[str]], Collection[str]]
 
 
-@dataclass(frozen=True)
-class TextCondition:
+class TextCondition(Record):
     """A text meets it if it equals one of `texts` regardless of case, or matches `regex` anywhere."""
 
     texts: tuple[str, ...] = ()
@@ -58,8 +58,7 @@ class TextCondition:
         return right
 
 
-@dataclass(frozen=True, slots=True)
-class MustRule:
+class MustRule(NamedTuple):
     """A behavior that meets all conditions must be in an event of `type` and `category`, "" any; else `added` is added.
 
     `conditions` are named action, item, place and text (these three as one), durations in seconds. `no_sentences`: what a sentence says is a guess.
@@ -190,7 +189,7 @@ class Reader:
 
     def __post_init__(self) -> None:
         self._labels, self._goal = Labels(self.vocabulary), self.vocabulary.goal
-        self._same = Labels(replace(self.vocabulary, types=tuple(map(EventType, SAME.values())), aliases=()))
+        self._same = Labels(self.vocabulary._replace(types=tuple(map(EventType, SAME.values())), aliases=()))
 
     def read(self, reply: Reply, asked: Mapping[str, AskedUser]) -> Reading:
         """Read a reply about users, or about journeys of theirs, by alias in the order of the request. Never raises."""

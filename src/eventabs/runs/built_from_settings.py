@@ -6,7 +6,6 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -137,8 +136,7 @@ def plan_batches(parts: Sequence[PlannedPart], limits: BatchLimits, settings: Se
     return Plan(batches, inputs, outputs)
 
 
-@dataclass(frozen=True, slots=True)
-class RunContext:
+class RunContext(NamedTuple):
     """A run that this process has locked. `facts` is the ledger's meta; `most_users` is --limit, 0: all.
 
     `named` is the input as it is named today, of addresses also the queries, which are stored nowhere.

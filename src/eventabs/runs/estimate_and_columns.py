@@ -8,7 +8,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field
 from importlib import resources
 from itertools import islice
 from math import inf
@@ -32,7 +32,7 @@ from eventabs.runs.intake import InputDescription
 from eventabs.runs.observer import ExtensionCounts
 from eventabs.runs.start_resume_reparse import Invocation
 from eventabs.setting_choices import Compaction
-from eventabs.shared_records import BATCH_TIER, Batch, Copying, InputWarning, PlannedPart, Request
+from eventabs.shared_records import BATCH_TIER, Batch, Copying, InputWarning, PlannedPart, Record, Request
 from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory, host_of, refuse_merged
 
@@ -44,8 +44,7 @@ _SAMPLED_PLACES = 32  # in order of the users, evenly spread, where these are ta
 OnCopy = Callable[[Copying], object]
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(Record):
     """What batches take; `seconds`: until the last of them is answered, `cost`: None without prices."""
 
     batches: int
@@ -55,8 +54,7 @@ class Use:
     cost: float | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Estimate(Use):
+class Estimate(Use, kw_only=True):
     """What `eventabs estimate` shows. Tokens are totals; `cost` counts no token as cached.
 
     `cost_cached`: the cost where the endpoint has the `prefix_tokens`, with which every prompt begins, in its cache for all calls
@@ -170,7 +168,7 @@ def describe_input(settings: Settings, paths: Sequence[str]) -> InputDescription
             raise InputError(refusal)
         found = intake.describe_export(export, settings, built.prompt_language_of(settings, sample))
         told = (InputWarning("refused", refusal),) if refusal else ()
-        return replace(found, warnings=(*found.warnings, *told))
+        return found._replace(warnings=(*found.warnings, *told))
 
 
 def first_request(settings: Settings, paths: Sequence[str], on_copy: OnCopy) -> Request:
@@ -239,11 +237,11 @@ def _larger_output(
     """Return the output limit from which on another limit binds, and the batches under it, if less than `planned`."""
     sizes = [each.size for each in parts]
     output = sum(size.output_tokens for size in sizes)
-    others, _binds = prompts.lower_bound(sizes, replace(limits, max_output_tokens=max(1, output)))
+    others, _binds = prompts.lower_bound(sizes, limits._replace(max_output_tokens=max(1, output)))
     limit = -(-output // (max(1, others) * _OUTPUT_STEP)) * _OUTPUT_STEP
     if limit <= limits.max_output_tokens:
         return None
-    batches = len(built.plan_batches(parts, replace(limits, max_output_tokens=limit), settings).batches)
+    batches = len(built.plan_batches(parts, limits._replace(max_output_tokens=limit), settings).batches)
     return {"limit": limit, "batches": batches} if batches < planned else None
 
 
@@ -269,8 +267,7 @@ def _use(settings: Settings, prompt_tokens: int, output_tokens: Sequence[int]) -
     return Use(len(output_tokens), prompt_tokens, output, max(free), cost)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExtensionEstimate(ExtensionCounts, Use):
+class ExtensionEstimate(ExtensionCounts, Use, kw_only=True):
     """What `estimate --extend` shows: what is new in an export, and what all that a run would ask about then costs.
 
     `users`: those who would be asked about, with what waits in the run already. Changes are counted as accepted.
@@ -330,8 +327,7 @@ _FACTS: Final = ("user", "time", "duration", "activity")
 _Rows = dict[int, tuple[str, ...]]  # the _FACTS of each row of the first file, by line
 
 
-@dataclass(frozen=True, slots=True)
-class ReadColumns:
+class ReadColumns(NamedTuple):
     """Tables of the config file, how the input is read by them, why that is `refused`, and `doubts` of the reading."""
 
     proposal: str
@@ -350,8 +346,7 @@ class Difference(NamedTuple):
     by_values: str
 
 
-@dataclass(frozen=True, slots=True)
-class AskedColumns:
+class AskedColumns(NamedTuple):
     """The columns by a model beside those by values; `left_out`: what of its answer is not used, and why."""
 
     model: ReadColumns
@@ -390,7 +385,7 @@ def ask_columns(
     values, by_values = _read(invocation, {}, paths)
     if values.refused and values.proposal:
         proposed, by_values = _read(invocation, tomllib.loads(values.proposal)["input"], paths)
-        values = replace(proposed, refused=values.refused)
+        values = proposed._replace(refused=values.refused)
     message = _(
         "Sent to {model} at {host}: names and types of the columns and {rows} rows of {path}, without ids of users; {tokens} tokens"
     )
@@ -473,7 +468,7 @@ def _read(
     """Read the input with settings of [input] `given`; also return rows of the first file. Raises ConfigError."""
     doubts = tuple[str, ...]()
     try:
-        settings = replace(invocation, flags=overlay(invocation.flags, {"input": given})).settings()
+        settings = invocation._replace(flags=overlay(invocation.flags, {"input": given})).settings()
         with opened_export(settings, paths) as export:
             doubts = tuple(_doubts(export, beside, settings.input.most_rejects)) if beside else ()
             intake.refuse_unreadable(export, settings.input)

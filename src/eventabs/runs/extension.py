@@ -11,7 +11,7 @@ import shlex
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from heapq import merge, nlargest
 from itertools import chain, count, groupby
 from operator import attrgetter, itemgetter
@@ -31,7 +31,7 @@ from eventabs.runs import built_from_settings as built, intake
 from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.observer import Extended, ExtensionCounts, Note
 from eventabs.runs.progress_and_stop_conditions import FAILURES_FACT
-from eventabs.shared_records import Behavior, Journey, Outcome, Part, UserLog, row_ranges, rows_in
+from eventabs.shared_records import Behavior, Journey, Outcome, Part, Record, UserLog, row_ranges, rows_in
 from eventabs.stop_request import Stop
 from eventabs.store import ExtendedUser, Ledger
 
@@ -233,8 +233,7 @@ def grown(change: UserChange) -> tuple[ExtendedUser, Sequence[int]]:
     return ExtendedUser(log, None if is_usual else row_ranges(ordinals), ()), places
 
 
-@dataclass(frozen=True, slots=True)
-class Planner:
+class Planner(Record):
     """Plans what an extension of a run asks about, user by user. `counts`: what it has planned, by the names of `ExtensionCounts`."""
 
     ledger: Ledger

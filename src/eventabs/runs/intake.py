@@ -6,13 +6,12 @@ import select
 import shlex
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
 from io import BufferedIOBase, UnsupportedOperation
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from eventabs import ingest, prompts
 from eventabs.config import Settings
@@ -30,8 +29,7 @@ from eventabs.stop_request import Stop
 from eventabs.store import Ledger, RunDirectory, disk_full, open_private, storage_error, write_rejects
 
 
-@dataclass(frozen=True, slots=True)
-class InputDescription:
+class InputDescription(NamedTuple):
     """What was understood of an input, which has been `read` to its end.
 
     `rows` and `warnings` are those of a run; of `found` come columns and known tools, of files that are alike.
@@ -42,14 +40,14 @@ class InputDescription:
     rows: tuple[RowShown, ...]
     warnings: tuple[InputWarning, ...]
     read: InputRead
-    actions: dict[str, dict[str, int]] = field(default_factory=dict)
+    actions: Mapping[str, dict[str, int]] = {}
 
     def facts(self) -> dict[str, Any]:
         """Return what a run remembers of it."""
         return {
             "schemas": [*dict.fromkeys(each.schema for each in self.found.mappings if each.schema)],
             "columns": self.found.columns,
-            "warnings": [asdict(each) for each in self.warnings],
+            "warnings": [each._asdict() for each in self.warnings],
             **self.actions,
         }
 
@@ -190,7 +188,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
         told = [each["code"] for each in run.facts.get("input", {}).get("warnings", ())]
         if before != export.fingerprint or "earlier_rows" in told:
             kept = _kept_rows(run, stop.until(export.user_logs()))
-            described = replace(described, warnings=(*described.warnings, *kept))
+            described = described._replace(warnings=(*described.warnings, *kept))
         run.remember(
             **settled,
             input=input_facts(export, described, run.facts["paths"], export.users, export.behaviors),

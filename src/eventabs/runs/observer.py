@@ -3,29 +3,16 @@
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, asdict, dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, dataclass_transform
+from typing import NamedTuple, Protocol
 
-from eventabs.shared_records import ColumnsFound, Copying, Counts, InputWarning, RunStatus
-
-
-@dataclass_transform(frozen_default=True, field_specifiers=(field,))
-class Told:
-    """What deserves a line: a note of the run; those of the input lie in `records`.
-
-    A dataclass, frozen for the type checker alone: to freeze it takes as long as to make it, at each start.
-    """
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    def __init_subclass__(cls, **options: bool) -> None:
-        dataclass(**options)(cls)
+from eventabs.shared_records import ColumnsFound, Copying, Counts, InputWarning, Record, RunStatus
 
 
-class Started(Told):
+class Started(NamedTuple):
     """The first line of a run. `config_file`, `model` and `host` may be ""."""
 
     config_file: str
@@ -36,14 +23,14 @@ class Started(Told):
     resumed: bool
 
 
-class SettingsTaken(Told):
+class SettingsTaken(NamedTuple):
     """Settings that answers depend on have changed since the run began; `is_answered`: some were given under those before."""
 
     changes: str  # `key before -> now`, one after another
     is_answered: bool
 
 
-class InputRead(Told):
+class InputRead(NamedTuple):
     """The input has been read to its end."""
 
     files: int
@@ -51,7 +38,7 @@ class InputRead(Told):
     behaviors: int
     rejected_rows: int
     duplicates: int
-    reasons: dict[str, int] = field(default_factory=dict)  # rejected rows by reason
+    reasons: Mapping[str, int] = {}  # rejected rows by reason
     encodings: tuple[str, ...] = ()  # found in the files, but for UTF-8
     paired_ends: int = 0  # rows that gave a begin its duration
     unpaired: int = 0  # behaviors: begins without an end, ends without a begin
@@ -63,8 +50,7 @@ class InputRead(Told):
     other_rows: int = 0  # of other shards
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExtensionCounts:
+class ExtensionCounts(Record, kw_only=True):
     """What an extension takes in, and which behaviors that were answered are asked about again, on how many days of users."""
 
     new_users: int = 0
@@ -78,20 +64,20 @@ class ExtensionCounts:
     reopened_days: int = 0
 
 
-class Extended(ExtensionCounts, Told, kw_only=True, frozen=True):
+class Extended(ExtensionCounts, kw_only=True):
     """Another export has been taken in; behaviors that lie more than `lateness` back are listed in a file, and left out."""
 
     lateness: str
     listed: str
 
 
-class InputGone(Told):
+class InputGone(NamedTuple):
     """Files that have been read are gone. They are not needed any more."""
 
     paths: tuple[str, ...]
 
 
-class RowShown(Told):
+class RowShown(NamedTuple):
     """A row of the input as its file has it, and the line that it becomes."""
 
     file: str
@@ -100,7 +86,7 @@ class RowShown(Told):
     becomes: str
 
 
-class Planned(Told):
+class Planned(NamedTuple):
     """The plan before the first call. `pending_users` are those still to be asked about."""
 
     batches: int
@@ -109,8 +95,7 @@ class Planned(Told):
     users_per_batch: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress(Counts):
+class Progress(Counts, kw_only=True):
     """How far the run is; sent after every change.
 
     `completion_tokens` includes an estimate for the answers that are coming in. `tier_costs`: what the replies of each tier
@@ -129,13 +114,13 @@ class Progress(Counts):
     seconds: float = 0.0
 
 
-class Serving(Told):
+class Serving(NamedTuple):
     """Progress is also answered over HTTP, at `address`."""
 
     address: str
 
 
-class Retrying(Told):
+class Retrying(NamedTuple):
     """A call failed in a way that may pass; it is sent again after `wait_seconds`."""
 
     call: int
@@ -143,20 +128,20 @@ class Retrying(Told):
     wait_seconds: float
 
 
-class AwaitingEndpoint(Told):
+class AwaitingEndpoint(NamedTuple):
     """The endpoint or its batch service does not answer, or takes no more now; it is asked again after `wait_seconds`."""
 
     cause: str
     wait_seconds: float
 
 
-class CoolingDown(Told):
+class CoolingDown(NamedTuple):
     """The endpoint asked for fewer requests: none is sent for `seconds` from now."""
 
     seconds: float
 
 
-class MachinesChanged(Told):
+class MachinesChanged(Record):
     """How many machines of a cluster make calls now; `lost`: the address of one that does no more, "" for none."""
 
     count: int
@@ -164,7 +149,7 @@ class MachinesChanged(Told):
     cause: str
 
 
-class BatchDone(Told):
+class BatchDone(NamedTuple):
     """A reply was read. `unusable` counts its parts by reason.
 
     `ignored` counts its blocks about users that are not in the batch, or that had one before; `misfiled`, `repeated` and `unplaced`
@@ -183,7 +168,7 @@ class BatchDone(Told):
     missed: int = 0
 
 
-class CallFailed(Told):
+class CallFailed(NamedTuple):
     """A call ended without a readable answer, after all its tries."""
 
     call: int
@@ -191,7 +176,7 @@ class CallFailed(Told):
     error: str
 
 
-class RequestsWritten(Told):
+class RequestsWritten(NamedTuple):
     """The requests of a run are in a file, to be answered by others. `left`: batches that are not part of it yet."""
 
     path: str
@@ -199,7 +184,7 @@ class RequestsWritten(Told):
     left: int
 
 
-class RepliesRead(Told):
+class RepliesRead(NamedTuple):
     """A file of replies was stored. `lines` counts its lines by kind.
 
     Kinds: `replies`; `errors`; `not_reached`: requests that were never carried out; `repeated`: lines about requests that have an
@@ -210,7 +195,7 @@ class RepliesRead(Told):
     lines: dict[str, int]
 
 
-class JobChanged(Told):
+class JobChanged(NamedTuple):
     """A job of the batch service has another status. `done` of its `requests` are, as the service counts them."""
 
     job: int
@@ -220,20 +205,25 @@ class JobChanged(Told):
     done: int = 0
 
 
-class Stopping(Told):
+class Stopping(NamedTuple):
     """Somebody asked the run to stop; calls on the wire have `seconds` for their answers."""
 
     seconds: float
 
 
-class StateChanged(Told):
+class StateChanged(NamedTuple):
     """The run's state, and the reason in one line, "" if it needs none."""
 
     status: RunStatus
     cause: str = ""
 
 
-Note = Told | Copying | ColumnsFound | InputWarning
+_OfInput = InputRead | InputGone | RowShown | Extended | Copying | ColumnsFound | InputWarning
+_OfCalls = BatchDone | CallFailed | Retrying | AwaitingEndpoint | CoolingDown | MachinesChanged
+_OfRequests = RequestsWritten | RepliesRead | JobChanged
+Note = (
+    Started | SettingsTaken | Planned | Serving | Stopping | StateChanged | _OfInput | _OfCalls | _OfRequests
+)
 Fact = Progress | Note
 
 
@@ -293,7 +283,11 @@ class JsonLines:
     def _write(self, fact: Fact) -> None:
         stamp = self.now().astimezone().isoformat(timespec="milliseconds")
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(fact).__name__).lower()  # `batch_done` for BatchDone
-        facts = {"event": name, "time": stamp, **asdict(fact)}
+        facts = {
+            "event": name,
+            "time": stamp,
+            **(asdict(fact) if isinstance(fact, Record) else fact._asdict()),
+        }
         facts.pop("answers", None)  # which the ledger alone counts
         line = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
         line = _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", line)

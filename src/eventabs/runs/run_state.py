@@ -1,7 +1,7 @@
 """How a run stands, as its ledger has it: also how it ended."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -47,8 +47,7 @@ class Endpoint(NamedTuple):
         return f"{self.model} @ {self.host}" if self.model else self.provider
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunState(Progress):
+class RunState(Progress, kw_only=True):
     """How a run stands, or has ended. `killed`: its process is gone without having saved an end.
 
     `last_failure`: of the latest calls, None for a run that is completed.

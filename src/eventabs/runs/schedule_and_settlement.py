@@ -88,7 +88,7 @@ class Scheduler:
         """Pack what has to be asked again, and links."""
         for key in sorted(self._again, key=lambda key: (key[0], key[1] != 0, -key[1])):
             if not key[0] or links:
-                limits = replace(self._limits, max_users=key[1]) if key[1] else self._limits
+                limits = self._limits._replace(max_users=key[1]) if key[1] else self._limits
                 workers = 1 if any(key) else self._workers
                 self.queue += plan(shuffled(self._again.pop(key)), limits, workers=workers)
 
@@ -126,10 +126,9 @@ class BudgetLearner:
         self.limits = self._planned()
 
     def _planned(self, **changes: Any) -> BatchLimits:  # noqa: ANN401  fields of it
-        self._limits = replace(self._limits, **changes)
+        self._limits = self._limits._replace(**changes)
         least, most = self._limits.instructions_tokens + 1, self._limits.max_input_tokens
-        return replace(
-            self._limits,
+        return self._limits._replace(
             max_input_tokens=max(least, int(most / self._input_factor)),
             max_output_tokens=max(1, int(self._limits.max_output_tokens / self._output_factor)),
         )
@@ -477,7 +476,7 @@ class Session:
         if not change.too_large:
             return change
         log, start = await self.writer.write(Ledger.log, *change.part), change.part.first
-        halves = replace(self.limits, max_rows=(len(log.behaviors) + 1) // 2)
+        halves = self.limits._replace(max_rows=(len(log.behaviors) + 1) // 2)
         pieces = tuple(measure_parts(log, self.builder, halves, start=start))
         return change._replace(state="pending", replaced_by=pieces) if len(pieces) > 1 else change
 

@@ -6,10 +6,10 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from eventabs import providers, store
@@ -64,7 +64,7 @@ async def execute(  # noqa: C901  the run from start to stop
     is_elsewhere = run.settings.cluster.engine != "local" and run.settings.run.mode != "files"
     joined = providers.connected(run.settings.cluster.ray_address) if is_elsewhere else nullcontext()
     async with joined as cluster:  # None: this process makes the calls
-        run = replace(run, cluster=cluster)
+        run = run._replace(cluster=cluster)
         try:
             _tell_start(run)
             begun = tracker.progress(waiting=0, workers=1)
@@ -172,8 +172,7 @@ OnChange = Literal["refuse", "accept", "ignore"]
 Watch = Callable[[RunDirectory, Settings], AbstractContextManager[Observer]]
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """Where settings come from: `flags`, nested as in the TOML, over `config` (else the file found) and the variables.
 
     `isolated`: over the defaults only, without file and variables.
@@ -295,7 +294,7 @@ def reopen_run(
                 if inputs is None:
                     intake.refuse_changed_input(run, accepted=accepted)
                 opening = _take_changes(run, invocation, accepted=accepted, reads_anew=inputs is not None)
-                run = replace(run, observer=Observers([observer], opening))
+                run = run._replace(observer=Observers([observer], opening))
             yield run
 
 

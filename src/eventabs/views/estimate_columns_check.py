@@ -63,7 +63,7 @@ def estimate_json(estimate: Estimate) -> str:
     of_use = "calls prompt_tokens expected_output_tokens seconds cost"
     fields = {
         "users_in_input": estimate.described.read.users,
-        "warnings": described["warnings"] + ([asdict(estimate.repriced)] if estimate.repriced else []),
+        "warnings": described["warnings"] + ([estimate.repriced._asdict()] if estimate.repriced else []),
         "tokens": {
             "long": estimate.tokens_long,
             "compact": estimate.tokens_compact,
@@ -260,10 +260,9 @@ def columns_json(found: InputDescription | AskedColumns) -> str:
 
     if isinstance(found, InputDescription):
         return encode(told(found))
-    both = asdict(found)
+    both = found._asdict()
     for name, read in (("model", found.model), ("values", found.values)):
-        if read.described:
-            both[name]["described"] = told(read.described)
+        both[name] = read._asdict() | ({"described": told(read.described)} if read.described else {})
     return encode(both)
 
 

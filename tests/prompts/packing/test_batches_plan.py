@@ -1,5 +1,4 @@
 from collections import Counter
-from dataclasses import replace
 from random import Random
 
 from hypothesis import given, settings, strategies as st
@@ -80,7 +79,7 @@ def test_the_last_round_of_the_workers_is_filled_where_that_ends_sooner() -> Non
 
 def test_no_batches_are_added_that_cost_more_than_they_win() -> None:
     planned = equal_parts(20, PartSize(50, 100, 1))
-    costly = replace(LIMITS, max_input_tokens=21_000, instructions_tokens=20_000)
+    costly = LIMITS._replace(max_input_tokens=21_000, instructions_tokens=20_000)
     assert len(plan(planned, costly, workers=3)) == 4
     assert len(plan(equal_parts(4, PartSize(50, 500, 1)), LIMITS, workers=3)) == 4
 
@@ -92,7 +91,7 @@ def test_a_spare_part_of_the_probe_that_fits_in_no_other_batch_has_its_own() -> 
 
 def test_no_batch_has_an_alias_that_costs_more_than_was_measured() -> None:
     planned = equal_parts(2 * MAX_ALIASES, PartSize(1, 6, 1))
-    limits = replace(LIMITS, max_input_tokens=100_000, max_output_tokens=8_192, max_users=2_000, max_rows=0)
+    limits = LIMITS._replace(max_input_tokens=100_000, max_output_tokens=8_192, max_users=2_000, max_rows=0)
     assert [len(batch.parts) for batch in plan(planned, limits)] == [MAX_ALIASES, MAX_ALIASES]
     # what the first leaves to the others is counted too
     assert all(len(batch.parts) <= MAX_ALIASES for batch in plan(planned, limits, probe=True))
