@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from eventabs.errors_and_exit_codes import UsageError
 from eventabs.interface_language import Language, gettext as _
 from eventabs.prompts import Compactor
 from eventabs.replies import without_reasoning
-from eventabs.shared_records import Counts, Message, Part, ratio
+from eventabs.shared_records import Counts, Message, Part, Record, ratio
 from eventabs.store import Ledger, UserRow
 
 
@@ -26,8 +25,7 @@ class TokenUse(NamedTuple):
     wasted: float = 0.0  # the share of users that got nothing usable from it
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Record):
     """A behavior."""
 
     index: int
@@ -38,8 +36,7 @@ class Line:
     begins: bool = False  # it is the first one of that
 
 
-@dataclass(frozen=True, slots=True)
-class StoredCall:
+class StoredCall(NamedTuple):
     """A call as the ledger has it. Times are seconds since 1970."""
 
     id: int
@@ -88,8 +85,7 @@ class StoredCall:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class UserView:
+class UserView(NamedTuple):
     """A user with all that is known of it: events and journeys (by id) of its parts that are done, in order of time."""
 
     row: UserRow
@@ -125,12 +121,12 @@ def calls_of(ledger: Ledger, user_id: str) -> Iterator[StoredCall]:
     for call in stored_calls(ledger, of_user, user_id):
         asked = {alias: part for alias, part in call.asked.items() if part.user_id == user_id}
         brought = {alias: outcome for alias, outcome in call.brought.items() if alias in asked}
-        yield replace(call, asked=asked, brought=brought)
+        yield call._replace(asked=asked, brought=brought)
 
 
 def stored_calls(ledger: Ledger, which: str = "true", *values: object) -> Iterator[StoredCall]:
     """Yield the calls of which a condition holds, in order."""
-    others = ", ".join([each.name for each in fields(StoredCall)][6:])
+    others = ", ".join(StoredCall._fields[6:])
     outcomes = "SELECT user_id, first, coalesce(reason, 'usable') FROM outcomes WHERE call_id = ?"
     query = f"SELECT id, users, messages, reasoning, reply, {others} FROM calls WHERE {which} ORDER BY id"
     for call_id, users, sent, thoughts, answer, *facts in ledger.rows(query, *values):

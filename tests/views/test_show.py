@@ -1,6 +1,5 @@
 import io
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -160,7 +159,7 @@ def test_text_from_data_can_neither_style_nor_tear_the_terminal() -> None:
 
 def test_instructions_are_printed_once_and_other_texts_every_time() -> None:
     console, pipe = _console()
-    render_calls(console, [CALL, replace(CALL, id=4, reply="", reasoning="", seconds=None, error="HTTP 500")])
+    render_calls(console, [CALL, CALL._replace(id=4, reply="", reasoning="", seconds=None, error="HTTP 500")])
     assert pipe.getvalue().count("do [b]\nwell\n") == 1
     assert "(as in call 3)" in pipe.getvalue()
     assert pipe.getvalue().count("--- user\n## U1\n") == 2
@@ -177,7 +176,7 @@ def test_a_page_of_users_says_how_to_see_more() -> None:
     render_users(console, [], total=0, skip=0)
     render_users(console, [], total=24, skip=999)
     assert pipe.getvalue() == "No users of this kind.\n--offset 999 leaves out all of 24 users.\n"
-    render_user(console, replace(VIEW, row=ROW._replace(state="failed", reason="cut")))
+    render_user(console, VIEW._replace(row=ROW._replace(state="failed", reason="cut")))
     assert "the reply was cut off" in pipe.getvalue()
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 from collections import Counter
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -171,8 +170,7 @@ def calls_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     times = ((0, 60, 60), (0, 30, 30), (30, 60, 20), (60, 120, 60))  # sent, ended, seconds of the last try
     with Ledger.watch(tmp_path / "ledger.sqlite") as ledger:
         calls = tuple(
-            replace(
-                call,
+            call._replace(
                 sent_at=1_000.0 + sent,
                 ended_at=1_000.0 + ended,
                 seconds=float(seconds),

@@ -7,7 +7,6 @@ import re
 import stat
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
@@ -209,7 +208,7 @@ def test_prompts_beyond_what_a_page_holds_are_kept_of_bad_replies_first(
         packed = report.PackedCalls(*of_run)
         assert (packed.left_out, packed.index["chunk"]) == (3, [0, -1, -1, -1])
         first, second, third, last = stored_calls(ledger)
-        broken = (first, second, replace(third, brought={}), last)
+        broken = (first, second, third._replace(brought={}), last)
         monkeypatch.setattr(report, "stored_calls", lambda *of: stored_calls(*of) if of[1:] else broken)
         assert report.PackedCalls(*of_run).index["chunk"] == [-1, -1, 0, -1]
 
