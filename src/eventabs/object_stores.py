@@ -4,7 +4,6 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -179,8 +178,7 @@ _WAITS: Final["BackoffConfig"] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
+class StoredObject(NamedTuple):
     """An object and how to reach it."""
 
     name: str  # its full address, which is never shown

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta, timezone
 from functools import cache, partial
 from itertools import chain, cycle, groupby, islice, pairwise
@@ -115,8 +115,7 @@ class UserGroup:
         return self._cursor.execute(query, values).fetchall()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Export(sort_and_pair.RowCounts):
+class Export(sort_and_pair.RowCounts, kw_only=True):
     """Files that were read to their end. Valid only inside `open_export`."""
 
     files: tuple[str, ...]

@@ -1,7 +1,7 @@
 """The tables of an opened export: staged rows, sorted behaviors, users."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import duckdb
@@ -13,7 +13,7 @@ from eventabs.ingest.normal_form import BEGINS, ENDS, define_macros, errors_name
 from eventabs.ingest.roles_and_known_schemas import NON_BEHAVIOR, Reading
 from eventabs.ingest.roles_of_columns import input_table
 from eventabs.interface_language import gettext as _
-from eventabs.shared_records import MAX_CHARACTERS, Shard
+from eventabs.shared_records import MAX_CHARACTERS, Record, Shard
 
 # Makes instants comparable, with or without an offset.
 INSTANT: Final = "epoch_us(start) - coalesce(shift, 0)::BIGINT * 1000000"
@@ -34,8 +34,7 @@ _IS_LONG: Final = " OR ".join(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RowCounts:
+class RowCounts(Record):
     """Counts of an export's rows.
 
     `reasons` counts the rejected rows by reason, the most frequent first. `paired_ends` are the ends that belong to a

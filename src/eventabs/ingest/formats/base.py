@@ -4,7 +4,6 @@ import csv
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import dropwhile, islice
 from pathlib import Path
@@ -27,8 +26,7 @@ _USUAL_LINE: Final = 2 << 20  # bytes
 Wanted = Sequence[tuple[str, str]]  # (name in the result, column or path of the file, "" for none)
 
 
-@dataclass(frozen=True, slots=True)
-class InputFile:
+class InputFile(NamedTuple):
     """A file before its format is known."""
 
     connection: duckdb.DuckDBPyConnection
@@ -40,7 +38,7 @@ class InputFile:
     stop: Stop
     settings: InputSettings
     # the columns of known CSV files without a header, with patterns of their lines
-    headers: Mapping[tuple[str, ...], re.Pattern[str]] = field(default_factory=dict)
+    headers: Mapping[tuple[str, ...], re.Pattern[str]] = {}
     times: frozenset[str] = frozenset()  # the paths where records of known tools may have their time
 
     @property
@@ -52,7 +50,7 @@ class InputFile:
         """Return the file with another text, that of a copy. It stays the same file, or is the same if its rows are."""
         content = files.inspect(str(copy), self.path, binary=binary)
         sha256 = self.content.sha256 if is_same else content.sha256
-        return replace(self, text=str(copy), content=content._replace(sha256=sha256))
+        return self._replace(text=str(copy), content=content._replace(sha256=sha256))
 
     def as_csv(self, rows: Iterable[Iterable[object]], *, is_same: bool = True) -> "InputFile":
         """Return the file as a copy of its rows in CSV."""
