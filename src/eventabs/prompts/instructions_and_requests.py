@@ -30,6 +30,7 @@ from eventabs.shared_records import (
     JourneyKind,
     Message,
     PartSize,
+    Record,
     Request,
     UserLog,
     Vocabulary,
@@ -60,8 +61,7 @@ class AnsweredUser(NamedTuple):
         return [*chain.from_iterable(steps for _kind, _name, steps in self.journeys), *self.events]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Instructions:
+class Instructions(Record, kw_only=True):
     """The parts of the system message. `text` raises ConfigError if a placeholder or an example is wrong."""
 
     language: Language
