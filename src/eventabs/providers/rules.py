@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, cached_property, lru_cache, partial
 from importlib.resources import files
 from typing import Annotated, Any, Self
@@ -24,6 +24,7 @@ from eventabs.shared_records import (
     MAX_CHARACTERS,
     THING,
     Behavior,
+    Record,
     Reply,
     Request,
     TomlTable,
@@ -89,8 +90,7 @@ def _check_phrase(phrase: Text) -> Text:
     return phrase
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EventKind:
+class EventKind(Record, eq=False):
     """A type of event. `theme` "": its own; `phrase` has one {} for the names of places."""
 
     name: Annotated[
@@ -169,8 +169,7 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400  # seconds
 _NAME_WIDTH = 40  # columns of one name in a summary
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
+class Wording(Record):
     """The phrases of one language, here English. `max_width`: columns of a summary; `units`: days to seconds."""
 
     max_width: int = 96

@@ -32,7 +32,7 @@ from eventabs.interface_language import gettext as _
 from eventabs.providers.openai import endpoint_and_wire as wire, endpoint_errors as errors
 from eventabs.providers.openai.endpoint_and_wire import Endpoint, PayloadReader, ReplyAssembler
 from eventabs.providers.openai.endpoint_errors import ErrorContext
-from eventabs.shared_records import OnContent, Reply, Request
+from eventabs.shared_records import OnContent, Record, Reply, Request
 
 # What breaks an exchange below HTTP; see `translate_error`.
 WIRE_ERRORS = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, wire.UnreadableBodyError)
@@ -48,8 +48,7 @@ _KEY_NAME = re.compile(r"auth|key|token|secret|password|credential|signature|coo
 _USERINFO = re.compile(r"//[^/\s]*@")  # of a proxy that the environment names
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointAddress:
+class EndpointAddress(Record):
     """An endpoint's address, with its secrets kept apart so that they stay out of messages."""
 
     url: httpx.URL  # with the query, without user and password

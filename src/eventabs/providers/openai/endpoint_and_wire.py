@@ -12,7 +12,7 @@ import zlib
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache
@@ -26,7 +26,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import gettext as _
 from eventabs.setting_choices import ProviderChoice, TierName
-from eventabs.shared_records import Counts, FinishReason, Reply, Request, TomlTable, Usage
+from eventabs.shared_records import Counts, FinishReason, Record, Reply, Request, TomlTable, Usage
 
 # where a request carries a grammar: llama.cpp, vLLM, vLLM before 0.12, SGLang; "": nowhere
 GrammarField = Literal["", "grammar", "structured_outputs", "guided_grammar", "ebnf"]
@@ -120,8 +120,7 @@ class LlmSettings(TomlTable):
         return fields
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Record):
     """An OpenAI-compatible endpoint: [llm], with the address of its tier, and the key. `repr` shows nothing that may hold a secret."""
 
     llm: LlmSettings = field(repr=False)
