@@ -11,10 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, fields
 from functools import partial, wraps
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import typer
 from typer.exceptions import TyperException
@@ -117,8 +116,7 @@ _LANG = of_view("Language of messages.")
 _CONFIG = option("Config file (TOML). Else $EVENTABS_CONFIG, else ./eventabs.toml.")
 
 
-@dataclass(frozen=True, slots=True)
-class ShownFlags:
+class ShownFlags(NamedTuple):
     """Flags about what is shown."""
 
     progress: Literal["auto", "plain", "json"] = of_view("How progress is shown on standard error.", "auto")
@@ -140,8 +138,9 @@ def command(shows: str = "") -> Callable[[Callable[..., None]], Any]:
         keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
         options = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own.values()]
         options.append(keyword("lang", default=_LANG, annotation=_Lang))
-        flags = fields(ShownFlags) if of_shown else ()
-        options += [keyword(each.name, default=each.default, annotation=each.type) for each in flags]
+        flags = ShownFlags._fields if of_shown else ()
+        kinds, usual = ShownFlags.__annotations__, ShownFlags._field_defaults
+        options += [keyword(name, default=usual[name], annotation=kinds[name]) for name in flags]
         if of_settings:
             options.append(keyword("config", default=_CONFIG, annotation=Path | None))
             for name, (panel, _table, kind, text) in _FLAGS.items():
@@ -155,7 +154,7 @@ def command(shows: str = "") -> Callable[[Callable[..., None]], Any]:
         def flat(**values: Any) -> None:  # noqa: ANN401  whatever the options hold
             values.pop("lang", None)  # a command that calls another gives none
             if of_shown:
-                values["shown"] = ShownFlags(*(values.pop(each.name) for each in flags))
+                values["shown"] = ShownFlags(*map(values.pop, flags))
             if of_settings:
                 nested: dict[str, dict[str, Any]] = {}  # as in the TOML
                 for name, (table, key) in SET_BY_FLAGS.items():
