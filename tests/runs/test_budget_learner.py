@@ -1,6 +1,5 @@
 """What replies teach about tokens."""
 
-
 from hypothesis import given, settings, strategies as st
 
 from eventabs.prompts.packing import BatchLimits
