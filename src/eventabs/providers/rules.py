@@ -260,6 +260,7 @@ class Rules:
         self.pause = _MINUTE * file.detail.session_minutes  # seconds that end an event
         self.kinds = {key: replace(kind, theme=kind.theme or kind.name) for key, kind in file.types.items()}
         self._verbs = {action: verb.text for action, verb in file.verbs.items()}
+        self._replaced = [(re.compile(each.pattern), each.replacement) for each in file.names.replace]
         self._separators = re.compile("|".join(map(re.escape, file.names.separators)) or "(?!)")
         self._file = file
         self._named = {"", THING, *file.verbs, *(action for rule in file.rules for action in rule.actions)}
@@ -289,10 +290,11 @@ class Rules:
         return next(self.kinds[rule.type] for rule in fitting if rule.texts.search(texts))
 
     def _clean(self, name: str) -> str:
-        one_line = " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in name).split())
-        cleaned = one_line
-        for step in self._file.names.replace:
-            cleaned = re.sub(step.pattern, step.replacement, cleaned)
+        if not name.isprintable():  # few
+            name = "".join(c if c.isprintable() or c in _JOINERS else " " for c in name)
+        cleaned = one_line = " ".join(name.split())
+        for pattern, instead in self._replaced:
+            cleaned = pattern.sub(instead, cleaned)
         return cleaned.strip() or one_line
 
     def summaries(self, all_behaviors: Sequence[Behavior]) -> Callable[[Sequence[Behavior]], str]:
