@@ -28,8 +28,8 @@ spelled AS (
 named AS (
     SELECT * {if media app}REPLACE (
             -- beside a thing a platform says where; alone it says nothing, and neither does the number of an app
-            CASE WHEN coalesce(item, text) IS NOT NULL OR NOT is_platform(media_word) THEN media END AS media,
-            CASE WHEN coalesce(item, text) IS NOT NULL OR NOT (is_platform(app_word) OR (canonical IS DISTINCT FROM 'use'
+            CASE WHEN NOT is_platform(media_word) THEN media END AS media,
+            CASE WHEN app_word IS NULL OR NOT (is_platform(app_word) OR (canonical IS DISTINCT FROM 'use'
                     AND coalesce(action, media, place) IS NOT NULL AND regexp_full_match(app, '-?[0-9]+'))) THEN app END AS app){end},
         {if result}CASE WHEN result IS NULL OR NOT is_failure(result_word) OR (action IS NULL AND canonical IS NULL AND text IS NOT NULL)
             THEN coalesce(canonical, action)
