@@ -2,19 +2,19 @@
 -- The result has user_id, start (TIMESTAMP, wall time in microseconds), shift (offset in seconds or NULL), action, item (NULL: the text
 -- itself), place, duration, file, line, text (a sentence, or words that say the action themselves; else NULL), reason (NULL for readable rows), mark and digest.
 WITH trim_ends AS (
-    SELECT * REPLACE ({trimmed_roles}) FROM ({raw})
+    SELECT * REPLACE ({trimmed_roles}), usual_time("time") AS usual{if marker}{else}, NULL::TINYINT AS mark{end} FROM ({raw})
 ),
-marked AS (
-    {if marker}SELECT * EXCLUDE (marker_word) REPLACE (
+{if marker}marked AS (
+    SELECT * EXCLUDE (marker_word) REPLACE (
             -- an action that only begins or ends something is none, unless nothing else says what was done
             CASE WHEN marker IS NULL OR marker IS DISTINCT FROM action OR marker_kind(marker_word) IS NULL THEN action
                 WHEN coalesce(text, item, place, app, media, category, brand) IS NULL THEN marker_family(marker_word)
                 END AS action),
         marker_kind(marker_word) AS mark
-    FROM (SELECT *, plain_word(marker) AS marker_word FROM trim_ends){else}SELECT *, NULL::TINYINT AS mark FROM trim_ends{end}
-),
+    FROM (SELECT *, plain_word(marker) AS marker_word FROM trim_ends)
+),{end}
 spelled AS (
-    SELECT * REPLACE (
+    SELECT * EXCLUDE (category, brand, price, marker, "date") REPLACE (
         -- a usual time has no white around it
         CASE WHEN usual IS NULL THEN spelled_time(trimmed("time"), "date", {dayfirst}) ELSE "time" END AS "time",
         -- a dash is no end and no duration, and no broken one
@@ -22,11 +22,12 @@ spelled AS (
         {if duration}CASE WHEN NOT regexp_full_match(duration, '(?i){empty}') THEN with_point(duration) END AS duration,{end}
         CASE WHEN coalesce(category, brand, price) IS NULL THEN item
             WHEN coalesce(item, category, brand) IS NULL THEN NULL  -- a price alone is no thing
-            ELSE concat_ws(' ', category, brand, item, price) END AS item)
-    FROM (SELECT *, usual_time("time") AS usual{if end}, regexp_matches("end", time_of_day()) AS end_is_clock{end} FROM marked)
+            ELSE concat_ws(' ', category, brand, item, price) END AS item){if end},
+        regexp_matches("end", time_of_day()) AS end_is_clock{end}
+    FROM {if marker}marked{else}trim_ends{end}
 ),
 named AS (
-    SELECT * {if media app}REPLACE (
+    SELECT * EXCLUDE (word, media_word, app_word, result_word, result) {if media app}REPLACE (
             -- beside a thing a platform says where; alone it says nothing, and neither does the number of an app
             CASE WHEN NOT is_platform(media_word) THEN media END AS media,
             CASE WHEN app_word IS NULL OR NOT (is_platform(app_word) OR (canonical IS DISTINCT FROM 'use'
@@ -67,35 +68,34 @@ parsed AS (
 ),
 timed AS (
     SELECT *, wall_time("time", usual, stamp) AS wall, time_shift("time", usual, stamp) AS shift,
-        try_cast(duration_text AS DOUBLE) {in_seconds} AS number
+        try_cast(duration_text AS DOUBLE) {in_seconds} AS number{if offset},
+        CAST(offset_shift("offset") AS INTEGER) AS own_shift{end}
     FROM parsed
 ),
 checked AS (
-    SELECT * REPLACE (believable_time(wall, shift) AS wall), {if duration text}duration_parts(duration_text, number){else}NULL{end} AS units
+    SELECT * EXCLUDE (usual, stamp) REPLACE (believable_time(wall, shift) AS wall), {if duration text}duration_parts(duration_text, number){else}NULL{end} AS units
     FROM timed
 ),
-ended AS (
-    {if end}SELECT *, wall_time("end", usual_end, end_stamp) AS end_wall
+{if end}ended AS (
+    SELECT *, wall_time("end", usual_end, end_stamp) AS end_wall
     FROM (
         SELECT *, time_parts("end", usual_end) AS end_stamp
         FROM (SELECT *, usual_time("end") AS usual_end FROM checked)
-    ){else}FROM checked{end}
+    )
 ),
 measured AS (
-    SELECT *, {if end}CASE WHEN duration_text IS NULL THEN (epoch_us(end_wall) - epoch_us(wall)) / 1000000
+    SELECT *, CASE WHEN duration_text IS NULL THEN (epoch_us(end_wall) - epoch_us(wall)) / 1000000
         - coalesce(time_shift("end", usual_end, end_stamp), 0) + coalesce(shift, 0)
-        + CASE WHEN end_is_clock AND end_wall < wall THEN 86400 ELSE 0 END END{else}NULL::DOUBLE{end} AS until_end  -- a shift ends after midnight
+        + CASE WHEN end_is_clock AND end_wall < wall THEN 86400 ELSE 0 END END AS until_end  -- a shift ends after midnight
     FROM ended
-),
-shifted AS (
-    SELECT * {if offset}REPLACE (
+),{end}
+summed AS (
+    SELECT * EXCLUDE (number, units) {if offset}REPLACE (
         CASE WHEN "offset" IS NULL THEN wall
             ELSE believable_time(wall - to_seconds(coalesce(shift, 0)) + to_seconds(own_shift), own_shift) END AS wall,
-        CASE WHEN "offset" IS NULL THEN shift ELSE own_shift END AS shift)
-    FROM (SELECT *, CAST(offset_shift("offset") AS INTEGER) AS own_shift FROM measured){else}FROM measured{end}
-),
-summed AS (
-    SELECT *, believable_duration({if duration text}coalesce(until_end, duration_seconds(number, units)){else}until_end{end}) AS seconds FROM shifted
+        CASE WHEN "offset" IS NULL THEN shift ELSE own_shift END AS shift){end},
+        believable_duration(coalesce({if end}until_end, {end}{if duration text}duration_seconds(number, units), {end}NULL::DOUBLE)) AS seconds
+    FROM {if end}measured{else}checked{end}
 ),
 zoned AS ({zoned}),
 described AS (
