@@ -22,12 +22,14 @@ spelled AS (
         {if duration}CASE WHEN NOT regexp_full_match(duration, '(?i){empty}') THEN with_point(duration) END AS duration,{end}
         CASE WHEN coalesce(category, brand, price) IS NULL THEN item
             WHEN coalesce(item, category, brand) IS NULL THEN NULL  -- a price alone is no thing
-            ELSE concat_ws(' ', category, brand, item, price) END AS item){if end},
+            ELSE concat_ws(' ', category, brand, item, price) END AS item),
+        -- a longer text is a sentence, not an action's name
+        coalesce(action, CASE WHEN strlen(text) <= 24 THEN text END) AS name{if end},
         regexp_matches("end", time_of_day()) AS end_is_clock{end}
     FROM {if marker}marked{else}trim_ends{end}
 ),
 named AS (
-    SELECT * EXCLUDE (word, media_word, app_word, result_word, result) {if media app}REPLACE (
+    SELECT * EXCLUDE (name, word, media_word, app_word, result_word, result) {if media app}REPLACE (
             -- beside a thing a platform says where; alone it says nothing, and neither does the number of an app
             CASE WHEN NOT is_platform(media_word) THEN media END AS media,
             CASE WHEN app_word IS NULL OR NOT (is_platform(app_word) OR (canonical IS DISTINCT FROM 'use'
@@ -41,8 +43,7 @@ named AS (
     FROM (
         SELECT *, {if action text}canonical_action(word){else}NULL::VARCHAR{end} AS canonical
         FROM (
-            -- a longer text is a sentence, not an action's name
-            SELECT *, plain_word(coalesce(action, CASE WHEN strlen(text) <= 24 THEN text END)) AS word,
+            SELECT *, plain_word(name) AS word,
                 {if media}CASE WHEN coalesce(item, text) IS NULL THEN plain_word(media) END{else}NULL::VARCHAR{end} AS media_word,
                 {if app}CASE WHEN coalesce(item, text) IS NULL THEN plain_word(app) END{else}NULL::VARCHAR{end} AS app_word,
                 {if result}plain_word(result){else}NULL::VARCHAR{end} AS result_word
