@@ -149,8 +149,8 @@ def _date_order(connection: duckdb.DuckDBPyConnection, rows: Query) -> bool | No
 
 def insert_profiles(connection: duckdb.DuckDBPyConnection, width: int, rows: Query) -> int:
     """Keep the readable rows of the profiles' file in order: user and `width` columns p0, p1, ..."""
-    values = "".join(f", trimmed(regexp_replace(p{n}, '\\s+', ' ', 'g')) AS p{n}" for n in range(width))
-    select = f'SELECT trimmed("user") AS user_id{values} FROM ({rows.sql})'
+    values = "".join(f", regexp_replace(p{n}, '\\s+', ' ', 'g') AS p{n}" for n in range(width))
+    select = f'SELECT trimmed(COLUMNS(*)) AS "\\0" FROM (SELECT "user" AS user_id{values} FROM ({rows.sql}))'
     return number(connection, f"CREATE OR REPLACE TABLE profiles AS {select}")
 
 
