@@ -14,9 +14,8 @@ WITH trim_ends AS (
     FROM (SELECT *, plain_word(marker) AS marker_word FROM trim_ends)
 ),{end}
 spelled AS (
-    SELECT * EXCLUDE (category, brand, price, marker, "date") REPLACE (
-        -- a usual time has no white around it
-        CASE WHEN usual IS NULL THEN spelled_time(trimmed("time"), "date", {dayfirst}) ELSE "time" END AS "time",
+    SELECT * EXCLUDE (category, brand, price, marker, unusual, "date") REPLACE (
+        CASE WHEN usual IS NULL THEN spelled_time(unusual, "date", {dayfirst}) ELSE "time" END AS "time",
         -- a dash is no end and no duration, and no broken one
         {if end}CASE WHEN NOT regexp_full_match("end", '(?i){empty}') THEN spelled_time("end", "date", {dayfirst}) END AS "end",{end}
         {if duration}CASE WHEN NOT regexp_full_match(duration, '(?i){empty}') THEN with_point(duration) END AS duration,{end}
@@ -26,7 +25,8 @@ spelled AS (
         -- a longer text is a sentence, not an action's name
         coalesce(action, CASE WHEN strlen(text) <= 24 THEN text END) AS name{if end},
         regexp_matches("end", time_of_day()) AS end_is_clock{end}
-    FROM {if marker}marked{else}trim_ends{end}
+    -- a usual time has no white around it
+    FROM (SELECT *, CASE WHEN usual IS NULL THEN trimmed("time") END AS unusual FROM {if marker}marked{else}trim_ends{end})
 ),
 named AS (
     SELECT * EXCLUDE (name, word, media_word, app_word, result_word, result) {if media app}REPLACE (
@@ -53,7 +53,7 @@ named AS (
 ),
 split AS (
     SELECT * REPLACE (CASE WHEN usual IS NULL THEN usual_time("time") ELSE usual END AS usual),
-        {if text}sentence_parts(coalesce(sentence, description)){else}NULL::STRUCT(verb VARCHAR, item VARCHAR, place VARCHAR, duration VARCHAR){end} AS parts, 
+        {if text}CASE WHEN coalesce(sentence, description) IS NOT NULL THEN sentence_parts(text) END{else}NULL::STRUCT(verb VARCHAR, item VARCHAR, place VARCHAR, duration VARCHAR){end} AS parts, 
         {if described}split_text(description){else}NULL::STRUCT(words VARCHAR, h VARCHAR, m VARCHAR, s VARCHAR){end} AS ending
     FROM named
 ),
