@@ -10,14 +10,14 @@ FROM (
         SELECT *,
             CASE WHEN description IS NULL THEN NULL
                 WHEN sentence_action IS NOT NULL THEN sentence_item(parts)
-                WHEN split_seconds(ending) > 0 AND abs(seconds - split_seconds(ending)) < 60 THEN ending.words
+                WHEN ending_seconds > 0 AND abs(seconds - ending_seconds) < 60 THEN ending.words
                 ELSE description END AS said,
             CASE WHEN description IS NULL THEN NULL
                 WHEN named_action = 'visit' THEN coalesce(place, item, app, media)
                 WHEN named_action = 'use' THEN coalesce(app, item, media, place)
                 ELSE item END AS thing,
             CASE WHEN description IS NULL OR named_action IN ('visit', 'use') THEN NULL
-                WHEN sentence_place(parts, sentence_action) <> '' THEN sentence_place(parts, sentence_action)
+                WHEN sentence_place <> '' THEN sentence_place
                 WHEN named_action = 'purchase' THEN coalesce(place, media, app)
                 ELSE coalesce(media, app, place) END AS site
         FROM zoned

@@ -60,10 +60,12 @@ split AS (
 parsed AS (
     SELECT *, time_parts("time", usual) AS stamp,
         {if text}coalesce(duration, CASE WHEN description IS NULL OR sentence_action IS NOT NULL THEN sentence_duration(parts)
-            WHEN "end" IS NULL AND says_how_long(description, named_action) THEN nullif(split_seconds(ending), 0) || 's' END){else}duration{end} AS duration_text
+            WHEN "end" IS NULL AND says_how_long(description, named_action) THEN nullif(ending_seconds, 0) || 's' END){else}duration{end} AS duration_text{if text},
+        sentence_place(parts, sentence_action) AS sentence_place{end}
     FROM (
         SELECT *, {if text}CASE WHEN description IS NULL OR sentence_action(parts) = named_action
-            THEN sentence_action(parts) END{else}NULL::VARCHAR{end} AS sentence_action
+            THEN sentence_action(parts) END{else}NULL::VARCHAR{end} AS sentence_action,
+            {if described}split_seconds(ending){else}NULL::DOUBLE{end} AS ending_seconds
         FROM split
     )
 ),
@@ -123,7 +125,7 @@ SELECT
     CASE WHEN description IS NOT NULL THEN site
         {if text}WHEN sentence_action IN ('visit', 'use') THEN ''
         WHEN sentence_action IS NOT NULL
-            THEN coalesce(nullif(sentence_place(parts, sentence_action), ''), media, app, place, ''){end}
+            THEN coalesce(nullif(sentence_place, ''), media, app, place, ''){end}
         WHEN sentence IS NOT NULL THEN coalesce(place, media, app, '')
         WHEN named_action IN ('visit', 'use') THEN ''
         WHEN named_action = 'purchase' AND item IS NOT NULL THEN coalesce(place, media, app, '')
