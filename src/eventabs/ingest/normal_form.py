@@ -234,17 +234,15 @@ def _case(word: str, values: Mapping[str, str]) -> str:
 
 
 def _among(word: str, listed: Iterable[str]) -> str:
-    # a long IN becomes a join, which does not keep the order of rows
     return f"coalesce(list_contains([{quoted_list(listed)}], {word}), false)"
 
 
 def _by_length(word: str, values: Mapping[str, str]) -> str:
-    """Look up a word among those of its length only, which is faster with many rows."""
+    """Look up a word among those of its length. A long IN becomes a join, which does not keep the order of rows."""
     cases = ""
     for length in sorted({len(each.encode()) for each in values}):
         same = {each: value for each, value in values.items() if len(each.encode()) == length}
-        position = f"list_position([{quoted_list(same)}], {word})"
-        cases += f" WHEN {length} THEN [{quoted_list(same.values())}][{position}]"
+        cases += f" WHEN {length} THEN [{quoted_list(same.values())}][list_position([{quoted_list(same)}], {word})]"
     return f"CASE strlen({word}){cases} END"
 
 

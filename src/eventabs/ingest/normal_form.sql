@@ -23,8 +23,7 @@ spelled AS (
             WHEN coalesce(item, category, brand) IS NULL THEN NULL  -- a price alone is no thing
             ELSE concat_ws(' ', category, brand, item, price) END AS item),
         -- a longer text is a sentence, not an action's name
-        coalesce(action, CASE WHEN strlen(text) <= 24 THEN text END) AS name{if end},
-        regexp_matches("end", time_of_day()) AS end_is_clock{end}
+        coalesce(action, CASE WHEN strlen(text) <= 24 THEN text END) AS name{if end}, regexp_matches("end", time_of_day()) AS end_is_clock{end}
     -- a usual time has no white around it
     FROM (SELECT *, CASE WHEN usual IS NULL THEN trimmed("time") END AS unusual FROM {if marker}marked{else}trim_ends{end})
 ),
@@ -60,8 +59,7 @@ split AS (
 parsed AS (
     SELECT *, time_parts("time", usual) AS stamp,
         {if text}coalesce(duration, CASE WHEN description IS NULL OR sentence_action IS NOT NULL THEN sentence_duration(parts)
-            WHEN "end" IS NULL AND says_how_long(description, named_action) THEN nullif(ending_seconds, 0) || 's' END){else}duration{end} AS duration_text{if text},
-        sentence_place(parts, sentence_action) AS sentence_place{end}
+            WHEN "end" IS NULL AND says_how_long(description, named_action) THEN nullif(ending_seconds, 0) || 's' END){else}duration{end} AS duration_text{if text}, sentence_place(parts, sentence_action) AS sentence_place{end}
     FROM (
         SELECT *, {if text}CASE WHEN description IS NULL OR sentence_action(parts) = named_action
             THEN sentence_action(parts) END{else}NULL::VARCHAR{end} AS sentence_action,
@@ -71,8 +69,7 @@ parsed AS (
 ),
 timed AS (
     SELECT *, wall_time("time", usual, stamp) AS wall, time_shift("time", usual, stamp) AS shift,
-        try_cast(duration_text AS DOUBLE) {in_seconds} AS number{if offset},
-        CAST(offset_shift("offset") AS INTEGER) AS own_shift{end}
+        try_cast(duration_text AS DOUBLE) {in_seconds} AS number{if offset}, CAST(offset_shift("offset") AS INTEGER) AS own_shift{end}
     FROM parsed
 ),
 checked AS (

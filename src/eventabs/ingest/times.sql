@@ -125,8 +125,7 @@ CREATE OR REPLACE MACRO wall_time(text, usual, parts) AS CASE
 CREATE OR REPLACE MACRO half_day(half, hour, wall) AS wall + to_hours(CASE
     WHEN half = '' THEN 0
     WHEN half IN ('A', 'a') THEN CASE WHEN hour < 12 THEN 0 WHEN hour = 12 THEN -12 END
-    WHEN hour < 12 THEN 12
-    ELSE 0 END);
+    WHEN hour < 12 THEN 12 ELSE 0 END);
 
 -- Whether a text that is no time lacks the day: 7, 2026-01, 202601, Jan 2026, 10:00.
 CREATE OR REPLACE MACRO names_no_day(text) AS regexp_matches(text, time_of_day()) OR regexp_full_match(
