@@ -234,7 +234,7 @@ def _case(word: str, values: Mapping[str, str]) -> str:
 
 
 def _among(word: str, listed: Iterable[str]) -> str:
-    return f"coalesce(list_contains([{quoted_list(listed)}], {word}), false)"
+    return f"coalesce({_by_length(word, dict.fromkeys(listed, 'yes'))} = 'yes', false)"
 
 
 def _by_length(word: str, values: Mapping[str, str]) -> str:
