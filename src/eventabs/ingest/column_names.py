@@ -45,7 +45,7 @@ _ALL: Final = {
 }
 _LONGEST: Final = sorted(_ALL, key=len, reverse=True)  # first
 _PIECES: Final = [word for word in _LONGEST if len(word) > 1 or not word.isascii()]
-_PHRASES: Final = re.compile(rf"\b({'|'.join(each.replace('_', ' ') for each in _LONGEST if '_' in each)})\b")
+_PHRASES: Final = [each.replace("_", " ") for each in _LONGEST if "_" in each]
 # What other words end in, such as `admittime`; of shorter or other words that would be chance.
 _ENDS: Final = re.compile(r"(.{2,}?)(time|date|stamp|name|person)")
 _PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-zà-öø-ÿ]+|[^\W\d_A-Za-zà-öø-ÿ]+")
@@ -82,7 +82,10 @@ def words_of(name: str) -> tuple[str, ...]:
             found += ended.groups()
         else:
             found.append(word)
-    return tuple(_PHRASES.sub(lambda phrase: phrase[0].replace(" ", "_"), " ".join(found)).split())
+    text = " ".join(found)
+    if known := "|".join(phrase for phrase in _PHRASES if phrase in text):
+        text = re.sub(rf"\b({known})\b", lambda phrase: phrase[0].replace(" ", "_"), text)
+    return tuple(text.split())
 
 
 @cache
