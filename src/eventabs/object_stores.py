@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 _WEB: Final = ("https", "http")
-_USER: Final = re.compile("^([a-zA-Z]+://)[^/?]*@")  # of a web address; a password may have a #
+_USER: Final = "^([a-zA-Z]+://)[^/?]*@"  # of a web address; a password may have a #
 QUERY_CUT: Final = "?..."  # in place of a query, which may hold a signature
 
 
@@ -59,7 +59,7 @@ class Address(NamedTuple):
     @property
     def has_user(self) -> bool:
         """Whether a web address has a user, and perhaps a password."""
-        return self.is_web and bool(_USER.match(self.text))
+        return self.is_web and bool(re.match(_USER, self.text))
 
     @property
     def place(self) -> str:
@@ -76,7 +76,7 @@ def public_address(path: str) -> str:
     """Return a name as it may be shown and stored: a web address without user and query, which may hold secrets."""
     if not Address.of(path).is_web:
         return path
-    bare, query, _rest = _USER.sub(r"\1", path).partition("?")
+    bare, query, _rest = re.sub(_USER, r"\1", path).partition("?")
     return f"{bare}{QUERY_CUT if query else ''}"
 
 

@@ -16,9 +16,7 @@ from eventabs.ingest.normal_form import MONTHS
 _MAKERS: Final = {
     *["author", "autor", "auteur", "автор", "作者", "작성자", "creator", "editor", "verfasser", "penulis"]
 }
-PERSONS: Final = re.compile(
-    r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*,?){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
-)
+PERSONS: Final = r"\S+@\S+\.\w+|[A-Z][\w.'-]+,?(?: [A-Z][\w.'-]*,?){1,3}|\+?\d[\d -]{9,18}|[0-9a-f-]{16,}"
 DONE: Final = {"text", "action", "item", "app", "media"}
 ACTIVITY: Final = {*DONE, "place", "category"}
 _KNOWN_MARKERS: Final = {word for family in MARKERS for words in family for word in words}
@@ -38,7 +36,7 @@ SURE_NAME: Final = 0.7  # a name all of whose words say it
 ALL_ALIKE: Final = 0.98  # of the values: one that is nearly everywhere says nothing
 FEW: Final = 20  # different values: more are things, not actions
 _FLAG: Final = re.compile(r"(?i)yes|no|y|n|true|false|是|否|有|无|male|female|m|f|男|女|保密")
-_OF_DEVICE: Final = re.compile(
+_OF_DEVICE: Final = (
     r"(?i)(?:(?:google |mobile )?chrome|firefox|(?:mobile )?safari|(?:microsoft )?edge|opera|android|ios|iphone|ipad|windows|mac ?os|linux|ubuntu"
     r"|desktop|mobile|tablet|smartphone)\b.{0,20}|\d{3,4} ?[x×*] ?\d{3,4}|utf-?8"
 )
@@ -60,17 +58,17 @@ _DAY: Final = re.compile(
     r"(?:\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{8}"
     r"|\d{1,2}[-/ ][^\W\d_]{3,9}[-/ ]\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})(?:[ T]00:00(?::00(?:\.0+)?)?Z?)?"
 )
-_HALF_DAY: Final = re.compile(r"([上下]午)? ?(\d\d?)(:[\d:.,]+)\s*([AaPp]\.?[Mm]\.?)?")
+_HALF_DAY: Final = r"([上下]午)? ?(\d\d?)(:[\d:.,]+)\s*([AaPp]\.?[Mm]\.?)?"
 _BARE_CLOCK: Final = re.compile(r"(?:[01]?\d|2[0-3])(?:[0-5]\d[0-5]\d|H [0-5]?\dM [0-5]?\dS)")  # 93005
 _CLOCK: Final = re.compile(r"(?:[上下]午 ?)?\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?")
 _SPOKEN: Final = r"(?:\d+(?:\.\d+)? ?(?:天|日|일|[个個]?小[时時]|時間|[时時]|시간|分[钟鐘]?|분|秒[钟鐘]?|초|days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|ms|[dhms]) ?)+"
 _LASTING: Final = rf"-?\d{{1,9}}(?:[.,]\d+)?|(?:\d+ days?,? )?[\d:.]+|P[\dDTHMS.]+|{_SPOKEN}"
 _BELOW_HOUR: Final = re.compile(r"00?:\d\d:\d\d")
 _MEASURED: Final = re.compile(r"-?\d{1,4}\.\d{5,}")
-_DECIMAL: Final = re.compile(r"[¥$€+-]?(?:[\d,]*\.\d+|\d+,\d\d?)")
-_ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}")  # of the internet
-_RANDOM: Final = re.compile(r"(?=.*\d)[\w+/-]{16,}=*")
-ID: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}")  # letters and digits
+_DECIMAL: Final = r"[¥$€+-]?(?:[\d,]*\.\d+|\d+,\d\d?)"
+_ADDRESS: Final = r"\d{1,3}(?:\.\d{1,3}){3}|(?=.*\d)[\da-f]*(?::[\da-f]*){3,7}"  # of the internet
+_RANDOM: Final = r"(?=.*\d)[\w+/-]{16,}=*"
+ID: Final = r"(?=.*\d)(?=.*[A-Za-z])[\w-]{2,}"  # letters and digits
 
 
 class Profile:
@@ -287,7 +285,7 @@ def _may_be_ids(each: Profile) -> bool:
 
 def _padded(clock: str) -> str:
     """Return a text that sorts as its time does: 9:07 is before 17:42, 11:05 AM before 1:10 PM."""
-    if not (found := _HALF_DAY.fullmatch(clock)):
+    if not (found := re.fullmatch(_HALF_DAY, clock)):
         return clock
     hour, half = int(found[2]), (found[1] or found[4] or "").lower()
     is_late = half[:1] in ("p", "下")

@@ -32,7 +32,7 @@ _NIGHT: Final = 6  # hours
 _LEAST_TIMES: Final = 500  # rows with a time of day that are needed to find a night
 _IMPOSSIBLE: Final = 24 * 3600  # seconds: half of the durations are at most this long
 # Several words, and no address, markup or setting.
-_WORDS: Final = re.compile(r"(?=.*(?:[\u4e00-\u9fff]{2}|[^\W\d_]{2} [^\W_]))[^/\\<>{}=|@]+")
+_WORDS: Final = r"(?=.*(?:[\u4e00-\u9fff]{2}|[^\W\d_]{2} [^\W_]))[^/\\<>{}=|@]+"
 
 
 def _implausible(file: Reading, roles: Collection[str], words: str) -> Iterator[InputWarning]:

@@ -33,7 +33,7 @@ except ImportError:  # a Python that was built without it
     LZMAError = zipfile.BadZipFile  # type: ignore[misc, assignment]
 
 _RECIPES: Final = {scheme: recipe for schemes, recipe in DATABASES.items() for scheme in schemes.split()}
-_DATABASE: Final = re.compile(r"(?:jdbc:)?([a-z][a-z0-9+]*):", re.IGNORECASE)
+_DATABASE: Final = r"(?i)(?:jdbc:)?([a-z][a-z0-9+]*):"
 
 _PICTURES: Final = (b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*")
 _ZIP: Final = (b"PK\3\4", b"PK\5\6")  # the last one of an empty file
@@ -121,7 +121,7 @@ def stamp(path: str, sha256: bytes | None = None) -> FileStamp:
 def expand(paths: Sequence[str], excluded: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the files that `paths` name, but those `excluded`, which folders and globs leave out; sorted, each once; for an archive the exports inside. Raises InputError."""
     for path in paths:
-        address = _DATABASE.match(path)
+        address = re.match(_DATABASE, path) if ":" in path else None
         scheme = address[1].lower() if address else ""
         if recipe := _RECIPES.get(scheme) or _RECIPES.get(scheme.partition("+")[0]):
             # without the address, which may have a password
@@ -295,10 +295,10 @@ def _in_folder(path: str) -> list[str]:
 def is_readable(path: str) -> bool:
     """Whether a file is read as part of a folder, by its path in it."""
     is_hidden = any(part.startswith(_HIDDEN) for part in path.split("/"))
-    return not is_hidden and bool(READABLE.search(path.lower()))
+    return not is_hidden and bool(re.search(READABLE, path.lower()))
 
 
-READABLE: Final = re.compile(
+READABLE: Final = (
     r"\.(?:(?:jsonl|ndjson|json|csv|tsv|parquet)(?:\.(?:gz|zst))?|xlsx|xlsm|xls|sqlite3?|duckdb|zip)$"
 )
 _ARCHIVES: Final = (".zip", ".rar", ".7z", ".tar", ".tar.gz", ".tgz")
@@ -329,7 +329,7 @@ def members(path: str) -> list[str]:
         inside = [info for info in file.infolist() if not info.is_dir()]
     named = [info for info in inside if fnmatch.fnmatchcase(info.filename, pattern or "*")]
     infos = [info for info in named if not any(part.startswith(_HIDDEN) for part in info.filename.split("/"))]
-    found = [info for info in infos if READABLE.search(info.filename.lower())]
+    found = [info for info in infos if re.search(READABLE, info.filename.lower())]
     if within := next((info for info in infos if info.filename.lower().endswith(_ARCHIVES)), None):
         message = _("{path} holds an archive itself ({member}); unpack it")
         raise InputError(message.format(path=archive, member=within.filename))

@@ -48,16 +48,16 @@ RECORD: Final = f"{CONSTANT}record"  # as the column of actions: every row says 
 BEHIND: Final = " | "  # between the columns of a role, of which the first that is filled counts
 JOINED: Final = " + "  # between columns that are one together: first and last name; year, month and day
 _BALANCE: Final = 4  # at most this many times more begins than ends, or ends than begins
-_DAY_OR_MONTH: Final = re.compile(r"(?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|1[0-2])[-/.](?:\d{4}|\d\d)(?:,? .*)?")
+_DAY_OR_MONTH: Final = r"(?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|1[0-2])[-/.](?:\d{4}|\d\d)(?:,? .*)?"
 _CALENDAR: Final = {
     *("y", "yr", "year", "yyyy", "ano", "jahr", "annee", "anno", "год", "tahun", "yil", "rok", "年", "年份"),
     *("m", "mon", "month", "mm", "mes", "monat", "mois", "mese", "месяц", "bulan", "ay", "月", "月份"),
     *("d", "day", "dd", "dia", "tag", "jour", "giorno", "день", "hari", "gun", "日", "天"),
 }
-_OF_DAY: Final = [re.compile(form) for form in (r"(?:19|20)\d\d", r"0?[1-9]|1[0-2]", r"0?[1-9]|[12]\d|3[01]")]
-_OF_CLOCK: Final = [re.compile(form) for form in (r"[01]?\d|2[0-3]", r"[0-5]?\d", r"[0-5]?\d(?:\.\d+)?")]
+_OF_DAY: Final = (r"(?:19|20)\d\d", r"0?[1-9]|1[0-2]", r"0?[1-9]|[12]\d|3[01]")
+_OF_CLOCK: Final = (r"[01]?\d|2[0-3]", r"[0-5]?\d", r"[0-5]?\d(?:\.\d+)?")
 # what JSON leaves, and TOML may not hold as it is or a terminal shows as something else
-_UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_UNSAFE: Final = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
 
 
 class Choice(NamedTuple):
@@ -432,7 +432,7 @@ def _toml(value: object) -> str:
     if isinstance(value, Mapping):
         return f"{{ {', '.join(f'{_toml(each)} = {_toml(name)}' for each, name in value.items())} }}"
     text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
-    return _UNSAFE.sub(lambda hit: f"\\u{ord(hit[0]):04X}", text)
+    return text if text.isprintable() else re.sub(_UNSAFE, lambda hit: f"\\u{ord(hit[0]):04X}", text)
 
 
 def refuse_one_user(source: Format, user_columns: Sequence[str] | None) -> None:

@@ -76,9 +76,7 @@ def without_marks(name: str, marks: Sequence[str]) -> str:
 
 
 # ids that are common words identify nobody
-_ANYONE = re.compile(
-    "me|my|myself|self|users?|admin|guest|anonymous|unknown|test|null|none|我|本人|自己|用户", re.IGNORECASE
-)
+_ANYONE = "(?i)me|my|myself|self|users?|admin|guest|anonymous|unknown|test|null|none|我|本人|自己|用户"
 
 
 def id_pattern(user_id: str, joined: str) -> re.Pattern[str] | None:
@@ -90,7 +88,7 @@ def id_pattern(user_id: str, joined: str) -> re.Pattern[str] | None:
 
 def identifies(name: str) -> bool:
     """Whether a clean user id identifies a user: single characters, numbers of fewer than five digits and words for anyone do not."""
-    return len(name) >= (_SHORTEST_NUMBER if name.isdecimal() else 2) and not _ANYONE.fullmatch(name)
+    return len(name) >= (_SHORTEST_NUMBER if name.isdecimal() else 2) and not re.fullmatch(_ANYONE, name)
 
 
 @lru_cache

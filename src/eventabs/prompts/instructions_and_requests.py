@@ -213,11 +213,11 @@ class Instructions(Record, kw_only=True):
 
 # Own examples are read strictly: a wrong one would teach every call of a run.
 
-_DAY: Final = re.compile(r"#\s*(?:(\d{4})-)?(\d{2})-(\d{2})\b.*")
-_LINE: Final = re.compile(r"(?:(\d+) )?([01]\d|2[0-3]):([0-5]\d) (\S.*?)(?: (?=\d)(?:(\d+)h)?(?:(\d+)m)?)?")
+_DAY: Final = r"#\s*(?:(\d{4})-)?(\d{2})-(\d{2})\b.*"
+_LINE: Final = r"(?:(\d+) )?([01]\d|2[0-3]):([0-5]\d) (\S.*?)(?: (?=\d)(?:(\d+)h)?(?:(\d+)m)?)?"
 _GROUP: Final = r"(?:\d+(?:-\d+)?,)*\d+(?:-\d+)?\??"
-_STEP: Final = re.compile(rf"(.+?) ({_GROUP}(?: {_GROUP})*)")
-_JOURNEY: Final = re.compile(r">([^:：]+)[:：](.+)")
+_STEP: Final = rf"(.+?) ({_GROUP}(?: {_GROUP})*)"
+_JOURNEY: Final = r">([^:：]+)[:：](.+)"
 
 
 def _example_log(example: Example, before: int, level: Compaction) -> tuple[str, int]:
@@ -225,10 +225,10 @@ def _example_log(example: Example, before: int, level: Compaction) -> tuple[str,
     log, rows, year = "", 0, 0
     for line in filter(None, map(str.strip, example.log.splitlines())):
         told = ""
-        if day := _DAY.fullmatch(line):
+        if day := re.fullmatch(_DAY, line):
             with suppress(ValueError):
                 year, told = date(int(day[1] or year), int(day[2]), int(day[3])).year, line
-        elif (found := _LINE.fullmatch(line)) and year and int(found[1] or rows + 1) == rows + 1:
+        elif (found := re.fullmatch(_LINE, line)) and year and int(found[1] or rows + 1) == rows + 1:
             rows += 1
             _number, hour, minute, text, hours, minutes = found.groups(default="0")
             duration = 60 * int(hours) + int(minutes)
@@ -255,8 +255,9 @@ def _example_answer(example: Example, before: int, vocabulary: Vocabulary, detai
     for line in filter(None, map(str.strip, example.events.splitlines())):
         if line.startswith("##"):
             continue
-        journey = _JOURNEY.fullmatch(line)
-        found = [_STEP.fullmatch(step.strip()) for step in re.split("[;；]", journey[2] if journey else line)]
+        journey = re.fullmatch(_JOURNEY, line)
+        listed = re.split("[;；]", journey[2] if journey else line)
+        found = [re.fullmatch(_STEP, each.strip()) for each in listed]
         steps = [(each[1], re.sub(r"\d+", numbered, each[2])) for each in found if each]
         head = journey[1].strip() if journey else ""
         # the longest kind that is known, else the first word

@@ -25,9 +25,7 @@ AROUND_NAMES = " \t*_`\"'<>()[]{}:=.,;|/-"
 
 # Control, line and paragraph separators, bidi and invisible characters, lone surrogates. The joiners that
 # emoji and some scripts need (200C, 200D) stay.
-_UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]+"
-)
+_UNSAFE = "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]+"
 # Each character becomes one, so that positions are the same in both texts. 、 stays: behind a number it is a bullet.
 _FOLDED: dict[int, int | str] = {
     **{code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)},
@@ -79,7 +77,7 @@ def normal(folded: str) -> str:
 def one_line(text: str, limit: int) -> str:
     """Return `text` as one line of at most `limit` characters without control and bidi characters."""
     text = text[: 4 * limit]
-    return " ".join((text if text.isprintable() else _UNSAFE.sub(" ", text)).split())[:limit].rstrip()
+    return " ".join((text if text.isprintable() else re.sub(_UNSAFE, " ", text)).split())[:limit].rstrip()
 
 
 class Label(NamedTuple):
@@ -223,9 +221,9 @@ class Labels:
 
 _LONGEST_LINE = 200  # characters of a line before a tag
 _TAGS = r"think|thinking|thought|thoughts|reasoning|reflection|seed:think"
-_OPENING = re.compile(rf"^[ \t]*(?:<(?:{_TAGS})>|\[THINK\]|◁think▷)", re.IGNORECASE | re.MULTILINE)
-_CLOSING = re.compile(rf"</(?:{_TAGS})>|\[/THINK\]|◁/think▷|<\|channel\|>final<\|message\|>", re.IGNORECASE)
-_END_OF_STRING = re.compile(r"""[^\n"'“”]{0,200}+["'”]\s*+[,\]})，]""")
+_OPENING = rf"(?im)^[ \t]*(?:<(?:{_TAGS})>|\[THINK\]|◁think▷)"
+_CLOSING = rf"(?i)</(?:{_TAGS})>|\[/THINK\]|◁/think▷|<\|channel\|>final<\|message\|>"
+_END_OF_STRING = r"""[^\n"'“”]{0,200}+["'”]\s*+[,\]})，]"""
 
 
 def without_reasoning(text: str) -> tuple[str, str]:
@@ -233,16 +231,16 @@ def without_reasoning(text: str) -> tuple[str, str]:
     text = text.lstrip("\ufeff \t\r\n")
     if not ("<" in text or "[" in text or "◁" in text):  # most
         return text, ""
-    openings = [match.start() for match in _OPENING.finditer(text)]
+    openings = [match.start() for match in re.finditer(_OPENING, text)]
     end = 0
-    for tag in _CLOSING.finditer(text):
+    for tag in re.finditer(_CLOSING, text):
         is_open = bisect(openings, end - 1) < bisect(openings, tag.start())
         line = text[max(0, tag.start() - _LONGEST_LINE) : tag.start()].rpartition("\n")[2]
         # one in the name of a journey closes only open reasoning
-        is_in_name = _END_OF_STRING.match(text, tag.end()) or fold(line).lstrip().startswith(">")
+        is_in_name = re.compile(_END_OF_STRING).match(text, tag.end()) or fold(line).lstrip().startswith(">")
         if is_open or not is_in_name:
             end = tag.end()
-    answer, *unclosed = _OPENING.split(text[end:], maxsplit=1)
+    answer, *unclosed = re.split(_OPENING, text[end:], maxsplit=1)
     if end and not answer.strip():
         answer = text[: openings[0]] if openings else ""
     return answer, "".join(unclosed)
@@ -262,10 +260,8 @@ _HEADER = re.compile(
 )
 _NUMBER_HEADER = re.compile(r"\s*+#{2,6}+\s*+0{0,6}+(?P<number>[1-9][0-9]{0,6})[\s.:*]*+")
 _DAY = r"(?:[0-9]{4}[-/.年])?[0-9]{1,2}[-/.月][0-9]{1,2}(?![0-9])日?[\s(]*+(?:周.|星期.|[a-z]{3,9})?[\s):*]*+"
-_BARE = re.compile(  # what may stand behind a name that is a header without #
-    rf"[\s*_`:.\])>\"',|{{\[-]*+(?:\([^()]*\)[\s*_`:]*+|[\s:|,(]*+{_DAY}|[^\d:|,]{{1,20}}:[\s*]*+)?",
-    re.IGNORECASE,
-)
+# what may stand behind a name that is a header without #
+_BARE = rf"(?i)[\s*_`:.\])>\"',|{{\[-]*+(?:\([^()]*\)[\s*_`:]*+|[\s:|,(]*+{_DAY}|[^\d:|,]{{1,20}}:[\s*]*+)?"
 _BEHIND_NAME = re.compile(r"[\s*_`\])>\"']*+[:|,\t]++\s*+(?P<line>\S.*)", re.DOTALL)
 _END = re.compile(r"[\s*_`\\>]*+#{2,3}+\s*+(?:end|结束|完)?[\s*_`.]*+", re.IGNORECASE)
 _NOTHING = re.compile(r"[\s*_`:.\])}\[({\"',|=-]*+|\s*+(?:`{3,}|~{3,}).*", re.DOTALL)
@@ -388,7 +384,7 @@ class Answer:
 
     def read(self, text: str) -> "Answer":
         """Read an answer, as JSON if that says something, else in lines."""
-        if ("{" in text or "[" in text or "｛" in text or "［" in text) and LOOKS_LIKE_JSON.search(text):
+        if ("{" in text or "[" in text or "｛" in text or "［" in text) and re.search(LOOKS_LIKE_JSON, text):
             values, is_closed = parse(text)
             for value in values:
                 _read(value, self, "", None)
@@ -473,7 +469,7 @@ class Answer:
         if not (found := _HEADER.match(folded)):
             return None
         alias, rest = self._numbered(found["number"]), found["rest"]
-        if found["hashes"] or _BARE.fullmatch(rest):
+        if found["hashes"] or re.fullmatch(_BARE, rest):
             return alias, ""
         behind = _BEHIND_NAME.fullmatch(rest)
         return (alias, behind["line"]) if behind else None
@@ -597,17 +593,16 @@ _SIGNS = r"\[\]{}(),:;［］｛｝（），：；【】"
 _CURLY = r"[“„][^“”„\n]*+”|‘[^‘’\n]*+’"
 # between a key and its colon: also quotes that no string begins with; those of strings would be tried from each one before
 _BEFORE_COLON = rf"""(?:[\s”’]|(?!{_CURLY})[“‘]|(?<=\w)["'])*+"""
-_TOKEN = re.compile(
-    rf"""(?:(?P<string>{_string('"')}|{_string("'")}|{_CURLY})|(?P<word>[^\s"'“”‘’{_SIGNS}]++))"""
-    rf"(?P<key>{_BEFORE_COLON}[:：])?|(?P<sign>[{_SIGNS}])",
-    re.DOTALL,
+_TOKEN = (
+    rf"""(?s)(?:(?P<string>{_string('"')}|{_string("'")}|{_CURLY})|(?P<word>[^\s"'“”‘’{_SIGNS}]++))"""
+    rf"(?P<key>{_BEFORE_COLON}[:：])?|(?P<sign>[{_SIGNS}])"
 )
 _WORDS: Mapping[str, object] = {"true": True, "false": False, "null": None, "none": None, "undefined": None}
 _PAIRS = {"}": "{", "]": "[(", ")": "[("}
-_ESCAPES = re.compile(r"\\(?:u(?P<code>[0-9a-fA-F]{4})|(?P<sign>.))", re.DOTALL)
+_ESCAPES = r"(?s)\\(?:u(?P<code>[0-9a-fA-F]{4})|(?P<sign>.))"
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 
-LOOKS_LIKE_JSON = re.compile(r"""[{｛]\s*+["'“‘]?\w|[\[［]\s*+["'“‘{｛\[［]""")
+LOOKS_LIKE_JSON = r"""[{｛]\s*+["'“‘]?\w|[\[［]\s*+["'“‘{｛\[［]"""
 _USERS = ("user", "u", "userid", "uid", "alias", "id", "用户", "用户id", "用户编号")
 _JOURNEYS = ("journeys", "journey", "历程")
 _STEPS = ("steps", "events", "步骤", "事件")
@@ -640,7 +635,7 @@ def parse(text: str) -> tuple[list[object], bool]:
             holder.append(value)
         key = None
 
-    for token in _TOKEN.finditer(text):
+    for token in re.finditer(_TOKEN, text):
         sign = fold(token["sign"] or "")
         if token["key"]:
             key = str(_scalar(token))
@@ -662,7 +657,7 @@ def _scalar(token: re.Match[str]) -> object:
         return int(text[:12]) if re.fullmatch("[0-9]+", text) else _WORDS.get(text.casefold(), text)
     text = token["string"]
     inside = text[1:-1] if len(text) > 1 and text[-1] in "\"'”’" else text[1:]
-    return _ESCAPES.sub(_unescaped, inside)
+    return re.sub(_ESCAPES, _unescaped, inside)
 
 
 def _unescaped(found: re.Match[str]) -> str:

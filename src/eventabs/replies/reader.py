@@ -122,13 +122,12 @@ _MOST_UNPLACED = 5  # percent of a user's rows that an answer may leave out
 _FEWEST_ROWS = 20  # of a user whose share of minor rows says something
 _MOST_MINOR = 0.6
 
-_REFUSAL = re.compile(
-    r"\W*(?:(?:我)?(?:很|非常|十分)?(?:抱歉|对不起|遗憾)|我?(?:无法|不能|没有办法|拒绝)"
+_REFUSAL = (
+    r"(?i)\W*(?:(?:我)?(?:很|非常|十分)?(?:抱歉|对不起|遗憾)|我?(?:无法|不能|没有办法|拒绝)"
     r"|作为(?:一[个名])?(?:AI|人工智能|语言模型)"
     r"|(?:i[’']?m|i am)(?: (?:very|so|really))? sorry|sorry\b|i apologi[sz]e|unfortunately,? i"
     r"|i (?:cannot|can[’']?t|can not|won[’']?t|will not|must decline)|(?:i[’']?m|i am) (?:unable|not able)"
-    r"|as an? (?:ai|artificial|language)|i refuse)",
-    re.IGNORECASE,
+    r"|as an? (?:ai|artificial|language)|i refuse)"
 )
 
 
@@ -189,7 +188,10 @@ class Reader:
 
     def __post_init__(self) -> None:
         self._labels, self._goal = Labels(self.vocabulary), self.vocabulary.goal
-        self._same = Labels(self.vocabulary._replace(types=tuple(map(EventType, SAME.values())), aliases=()))
+
+    @cached_property
+    def _same(self) -> Labels:  # of linking calls, which few runs have
+        return Labels(self.vocabulary._replace(types=tuple(map(EventType, SAME.values())), aliases=()))
 
     def read(self, reply: Reply, asked: Mapping[str, AskedUser]) -> Reading:
         """Read a reply about users, or about journeys of theirs, by alias in the order of the request. Never raises."""
@@ -409,7 +411,7 @@ def unreadable(vocabulary: Vocabulary) -> Iterator[str]:
         journey, label = JourneyName(kind, "a b"), (name, category, True)
         wanted = [(label, groups, None), (label, groups, journey), (label, last, journey)]
         found = [(each.label[:3], each.groups, each.journey) for each in entries]
-        if found != wanted or forms.LOOKS_LIKE_JSON.search(text):
+        if found != wanted or re.search(forms.LOOKS_LIKE_JSON, text):
             yield tried
 
 
@@ -446,7 +448,7 @@ def _reason_without_rows(reply: Reply, text: str, answer: Answer) -> FailureReas
         return "missing"
     if not text.strip():
         return "empty"
-    return "refused" if _REFUSAL.match(text[:200]) else "unparsable"
+    return "refused" if re.match(_REFUSAL, text[:200]) else "unparsable"
 
 
 def _name_of(journey: JourneyName, user_id: str) -> _Name:

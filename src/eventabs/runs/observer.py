@@ -250,7 +250,7 @@ class Observers:
 
 SECONDS_BETWEEN_COUNTS = 0.2
 # what could hide or turn around a line, and bytes of an undecodable file name
-_HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_HIDDEN = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
 
 
 @dataclass(eq=False)
@@ -290,6 +290,6 @@ class JsonLines:
         }
         facts.pop("answers", None)  # which the ledger alone counts
         line = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
-        line = _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+        line = re.sub(_HIDDEN, lambda match: f"\\u{ord(match[0]):04x}", line)
         with suppress(OSError):  # a full disk must not end the run by its log
             self.write(f"{line}\n".encode())

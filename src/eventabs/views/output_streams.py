@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 # C0 and C1 controls, bidi marks and overrides, line separators, BOM, and bytes of undecodable file names.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_UNSAFE = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 
 
 def one_line(text: str) -> str:
     """Return `text` with every control, bidi and line-breaking character escaped, as in a string literal."""
-    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    return text if text.isprintable() else re.sub(_UNSAFE, lambda match: ascii(match[0])[1:-1], text)
 
 
 def cut(text: str, most: int) -> str:

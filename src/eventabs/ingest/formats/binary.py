@@ -42,9 +42,7 @@ _LEAST: Final = 20  # rows, of which a share says something
 _WITH_HOUR: Final = re.compile(r"^\d{9,}|[T ](?!00:00(?::00(?:\.0+)?)?$)\d\d?:")
 _MOST_OF_A_SUM: Final = 2  # cells of a row of sums between joined sheets
 # in the names of sheets that are one table
-_COUNTED_UP: Final = re.compile(
-    rf"(?i)\d+|[一二三四五六七八九十]+(?=[月季周])|(?<![a-z])(?:{MONTHS})(?![a-z])"
-)
+_COUNTED_UP: Final = rf"(?i)\d+|[一二三四五六七八九十]+(?=[月季周])|(?<![a-z])(?:{MONTHS})(?![a-z])"
 _DAYS: Final = range(29_000, 60_000)  # of a workbook: 1979 to 2064
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001  a wall time
 _UTF_16: Final = (1200).to_bytes(2, "little")
@@ -253,7 +251,7 @@ class Excel(Csv):
                 at = max(range(len(rows)), key=lambda at: len(_roles(file, words[at])))
                 told[name] = _roles(file, words[at])
                 long |= {name} if len(rows) >= _LEAST else set()
-                kinds[name] = (rows[at][: filled_width(rows[at])], _COUNTED_UP.sub("", name))
+                kinds[name] = (rows[at][: filled_width(rows[at])], re.sub(_COUNTED_UP, "", name))
                 times = {
                     each for each in words[at] if max(_fit(file, "time", each), fit(each, "date")) > _NAMED
                 }

@@ -452,12 +452,9 @@ class _Form(NamedTuple):
 
 
 _PARTS: Final = {"clock": _LOG_CLOCK, "day": _DAY, "stamp": _LOG_STAMP, "nick": _NICK}
-_PROGRAM: Final = re.compile(  # in IRC
-    r"(?:\*\*\*|-!-|-->|<--) (?:\S+ (?:[(<\[]\S+ )?(?:has (?:joined|left|quit|parted)|is now known as|sets? mode|joined #)|(?:Joins|Parts|Quits):).*"
-)
-_NOTICE: Final = re.compile(
-    "end-to-end encrypt|端(?:到|对|對)端|Ende-zu-Ende|bout en bout|extremo a extremo|ponta a ponta|crittografati end-to-end|エンドツーエンド|сквозн"
-)
+# in IRC
+_PROGRAM: Final = r"(?:\*\*\*|-!-|-->|<--) (?:\S+ (?:[(<\[]\S+ )?(?:has (?:joined|left|quit|parted)|is now known as|sets? mode|joined #)|(?:Joins|Parts|Quits):).*"
+_NOTICE: Final = "end-to-end encrypt|端(?:到|对|對)端|Ende-zu-Ende|bout en bout|extremo a extremo|ponta a ponta|crittografati end-to-end|エンドツーエンド|сквозн"
 # `level=info user=ann msg="logged in"`, `{"user": "ann", "cart": 3}`, `User: ann - Client IP: 10.0.0.1`
 _PAIR: Final = (
     r"""(?:^|(?<=[\s,;|({\[，；]))(?:(?<=[;|])([^\W\d][\w.-]*)=([^=;|"]*)(?=[;|]|$)|(?:"([\w.-]+)": ?|([^\W\d][\w.-]*)=)(?:"((?:[^"\\]|\\.)*)"|(\d{1,4}[-/.年]\d\d?[-/.月]\d{1,4}日? {clock}|[^\s"{\[,;|)}\]]*))"""
@@ -514,9 +511,9 @@ class Lines(Csv):
     def _is_notice(self, row: re.Match[str], *, first: bool) -> bool:
         """Whether the program itself says it: under nobody's name, or at the begin or a mark under that of the chat."""
         text = row[row.re.groups]
-        if not self._form.is_named(row) and (self._form.is_strict or _PROGRAM.match(text)):
+        if not self._form.is_named(row) and (self._form.is_strict or re.match(_PROGRAM, text)):
             return True
-        return bool(_NOTICE.search(text)) and (first or text.startswith(("\u200e", "\u200f")))
+        return (first or text.startswith(("\u200e", "\u200f"))) and bool(re.search(_NOTICE, text))
 
 
 def _pairs(line: str, pair: re.Pattern[str], known: Collection[str] = ()) -> dict[str, str]:
