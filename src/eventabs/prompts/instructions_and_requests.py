@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, asdict, dataclass, replace
 from datetime import date, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from itertools import accumulate, chain, islice, pairwise, starmap
 from math import ceil
@@ -78,7 +78,7 @@ class Instructions(Record, kw_only=True):
 
     def text(self) -> str:
         """Return the system message."""
-        texts, form = self._texts, self._texts["format"][self.answer]
+        texts, form = _texts(self.language), _texts(self.language)["format"][self.answer]
         guidance = texts["guidance"]["text"].format(guidance=self.guidance) if self.guidance else ""
         if self.links:
             return str(texts["link"]["text"]).format(same=SAME[self.language], guidance=guidance).strip()
@@ -107,13 +107,9 @@ class Instructions(Record, kw_only=True):
             raise ConfigError(message.format(name=missing[0]))
         return re.sub(r"\n{3,}", "\n\n", template.substitute(values, example=self._example()).strip())
 
-    @cached_property
-    def _texts(self) -> dict[str, Any]:
-        return tomllib.loads(_packaged(f"{self.language}.toml"))
-
     def _names(self) -> dict[str, str]:
         """Return the types with their marks, what the marks are for, and the kinds of journeys."""
-        known, texts = self.vocabulary, self._texts["vocabulary"]
+        known, texts = self.vocabulary, _texts(self.language)["vocabulary"]
 
         def told(each: Category | JourneyKind) -> str:
             return str(texts["meaning"].format(**asdict(each))) if each.meaning else each.name
@@ -141,7 +137,7 @@ class Instructions(Record, kw_only=True):
 
     def _example(self) -> str:
         """Write the user's examples, else the shipped one if all its names are known, else only the form."""
-        texts = self._texts["example"]
+        texts = _texts(self.language)["example"]
         log, answers = self._own_examples() if self.examples else self._shipped_example()
         if not answers:  # placeholders: names of another vocabulary would mislead
             each = texts["type"]
@@ -153,7 +149,7 @@ class Instructions(Record, kw_only=True):
 
     def _shipped_example(self) -> tuple[str, list[AnsweredUser]]:
         """Return the log and the answer of the shipped example, none if it has a name that the vocabulary lacks."""
-        answers, users = [], self._texts["example"]["users"]
+        answers, users = [], _texts(self.language)["example"]["users"]
         for number, user in enumerate(users, 1):
             events = {"day": user["day"], "fine": user["fine"], "journeys": ()}[self.detail]
             answers.append(AnsweredUser(f"U{number}", user["journeys"], events, user["minor"]))
@@ -316,7 +312,12 @@ def _log(user: Mapping[str, Any]) -> UserLog:
 
 def made_up_day(language: Language) -> tuple[Behavior, ...]:
     """Return what somebody does on a day, which is not in the worked example."""
-    return _log(tomllib.loads(_packaged(f"{language}.toml"))["made_up"]).behaviors
+    return _log(_texts(language)["made_up"]).behaviors
+
+
+@cache
+def _texts(language: Language) -> dict[str, Any]:
+    return tomllib.loads(_packaged(f"{language}.toml"))
 
 
 def _packaged(name: str) -> str:
