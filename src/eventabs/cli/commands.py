@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
@@ -125,6 +125,14 @@ class ShownFlags(NamedTuple):
     json: bool = flag("One JSON object on standard output at the end.", rich_help_panel=SHOWN)
 
 
+@cache
+def _of_setting(name: str, *, hidden: bool) -> inspect.Parameter:
+    panel, _table, kind, text = _FLAGS[name]
+    look = {"hidden": hidden, "min": 1 if name == "limit" else None}
+    how = option(text, None, flag_name(name), rich_help_panel=panel, **look)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=how, annotation=kind | None)
+
+
 def command(shows: str = "") -> Callable[[Callable[..., None]], Any]:
     """Make a command of a function, whose docstring is the help; it has --lang, and where it takes them `shown` and `invocation`.
 
@@ -143,10 +151,7 @@ def command(shows: str = "") -> Callable[[Callable[..., None]], Any]:
         options += [keyword(name, default=usual[name], annotation=kinds[name]) for name in flags]
         if of_settings:
             options.append(keyword("config", default=_CONFIG, annotation=Path | None))
-            for name, (panel, _table, kind, text) in _FLAGS.items():
-                look = {"hidden": name not in shows.split(), "min": 1 if name == "limit" else None}
-                how = option(text, None, flag_name(name), rich_help_panel=panel, **look)
-                options.append(keyword(name, default=how, annotation=kind | None))
+            options += [_of_setting(name, hidden=name not in shows.split()) for name in _FLAGS]
         # panels stand in the order of their first options
         options.sort(key=lambda each: (each.default.rich_help_panel == SHOWN, each.name == "json"))
 
