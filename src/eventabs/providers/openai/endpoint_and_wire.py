@@ -146,7 +146,7 @@ def is_loopback(host: str) -> bool:
 _PRESETS = files("eventabs.providers") / "presets"  # one TOML file each
 
 
-class KnownPrice(Price, frozen=True, extra="forbid"):
+class KnownPrice(Price, frozen=True, extra="forbid", defer_build=True):
     """Price at the preset's own address, as `source` had it when it was read."""
 
     input: float
@@ -155,7 +155,7 @@ class KnownPrice(Price, frozen=True, extra="forbid"):
     read: date
 
 
-class KnownModel(BaseModel, frozen=True, extra="forbid"):
+class KnownModel(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """Facts of the models whose names match one of the patterns. None: as the preset has it, or unknown."""
 
     names: tuple[str, ...] = ()
@@ -167,7 +167,7 @@ class KnownModel(BaseModel, frozen=True, extra="forbid"):
     extra_body: dict[str, Any] | None = None
 
 
-class BatchProfile(BaseModel, frozen=True, extra="forbid"):
+class BatchProfile(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """How a batch service is spoken to, and what one file may hold; OpenAI's own, where a preset says nothing else. Paths follow the base URL."""
 
     url: str = "/v1/chat/completions"  # in each line
@@ -181,7 +181,7 @@ class BatchProfile(BaseModel, frozen=True, extra="forbid"):
     statuses: dict[str, str] = {}  # OpenAI's names of states by the service's own, in lower case
 
 
-class Preset(BaseModel, frozen=True, extra="forbid"):
+class Preset(BaseModel, frozen=True, extra="forbid", defer_build=True):
     """A known vendor or server. `source` and `read`: where and when its facts were looked up, none of them tried."""
 
     name: str
@@ -235,7 +235,7 @@ def preset_names() -> tuple[str, ...]:
 # OpenAI's, which Azure and others have taken over:
 # https://developers.openai.com/api/docs/guides/flex-processing, read on 2026-11-25
 _USUAL_FLEX = Tier(body={"service_tier": "flex"}, llm={"idle_timeout": 900.0, "call_timeout": 900.0})
-_NO_PRESET = Preset(
+_NO_PRESET = Preset.model_construct(
     name="", source=(), read=date.min, base_url="", api_key_env="OPENAI_API_KEY", flex=_USUAL_FLEX
 )
 
