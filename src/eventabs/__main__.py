@@ -9,12 +9,12 @@ import sys
 
 def main() -> None:
     """Settle the language before the command line, whose help texts are made on import, is loaded."""
+    # new objects until the youngest are searched for cycles: imports and a small run make 160,000, the plan millions
+    gc.set_threshold(200_000, *gc.get_threshold()[1:])
     from eventabs.stop_request import INTERRUPTED, handle_signals  # noqa: PLC0415  loading takes a while: first of all, be ready for Ctrl-C
 
     # nothing has to be put in order yet, and imports do not bear interruption
     handle_signals(lambda _number, _frame: os._exit(INTERRUPTED))
-    # new objects until the youngest are searched for cycles: imports and a small run make 160,000, the plan millions
-    gc.set_threshold(200_000, *gc.get_threshold()[1:])
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # each installed package would be searched for some
     try:
         from eventabs.cli.help_and_usage_errors import choose_language  # noqa: PLC0415
