@@ -4,7 +4,6 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ def _set(table: Any, settings: Mapping[str, Any]) -> None:  # noqa: ANN401  of t
 
 def explained_settings(language: Language, *, all_of_them: bool) -> str:
     """Return a TOML file with settings at their defaults and what each is for: all, or without those rarely changed."""
-    text = resources.files(__package__).joinpath(f"settings.{language}.toml").read_text("utf-8")
+    text = Path(__file__).with_name(f"settings.{language}.toml").read_text("utf-8")
     usual = re.sub(r"\n## (?:.+\n)+", "", text)  # without the paragraphs of those rarely changed
     return text if all_of_them else re.sub(r"\n{4,}", "\n\n\n", usual).rstrip() + "\n"
 

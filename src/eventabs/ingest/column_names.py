@@ -5,7 +5,7 @@ import tomllib
 import unicodedata
 from collections.abc import Iterable
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from eventabs.shared_records import DurationUnit
@@ -13,14 +13,12 @@ from eventabs.shared_records import DurationUnit
 SEPARATORS: Final = " _-$"
 _UNSEPARATED: Final = str.maketrans("", "", SEPARATORS)
 
-_WORDS: Final[dict[str, Any]] = tomllib.loads(
-    resources.files("eventabs.ingest").joinpath("words.toml").read_text("utf-8")
-)
+_WORDS: Final[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("words.toml").read_text("utf-8"))
 _SIMPLIFIED: Final = {ord(pair[0]): pair[1] for pair in _WORDS["traditional"].split()}
 
 
 def _listed(words: str) -> list[str]:
-    return words.translate(_SIMPLIFIED).split()
+    return [each if each.isascii() else each.translate(_SIMPLIFIED) for each in words.split()]
 
 
 _BESIDE: Final[dict[str, set[str]]] = {role: {*_listed(words)} for role, words in _WORDS["beside"].items()}

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from importlib import resources
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -122,7 +121,7 @@ def sql(name: str, roles: Collection[str] = ROLES, **values: object) -> str:
 
     What only rows with other `roles` need, is left out: {if role}...{else}...{end}.
     """
-    text = resources.files(__package__).joinpath(name).read_text("utf-8")
+    text = Path(__file__).with_name(name).read_text("utf-8")
     text = _OPTIONAL.sub(lambda part: part[2] if {*part[1].split()} & {*roles} else part[3] or "", text)
     return filled(text, **values)
 

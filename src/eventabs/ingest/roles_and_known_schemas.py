@@ -9,7 +9,6 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -277,9 +276,8 @@ def _is_named(word: str, names: Sequence[str]) -> str:
 @cache
 def shipped() -> tuple[Schema, ...]:
     """Return the schemas that ship, by name."""
-    folder = resources.files("eventabs.ingest").joinpath("schemas")
-    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml"))
-    return tuple(_read(name.removesuffix(".toml"), (folder / name).read_text("utf-8")) for name in names)
+    files = sorted(Path(__file__).with_name("schemas").glob("*.toml"))
+    return tuple(_read(file.stem, file.read_text("utf-8")) for file in files)
 
 
 def _read(name: str, text: str) -> Schema:

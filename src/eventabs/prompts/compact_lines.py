@@ -31,9 +31,9 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache, partial
-from importlib import resources
 from itertools import product, starmap
 from operator import attrgetter
+from pathlib import Path
 from string import ascii_letters, ascii_uppercase, digits
 from typing import Any, cast
 
@@ -100,7 +100,7 @@ def _whole(text: str, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
     return re.compile(before + re.escape(text) + after, flags)
 
 
-_SHIPPED = resources.files("eventabs.prompts").joinpath("templates", "words.toml").read_text("utf-8")
+_SHIPPED = Path(__file__).parent.joinpath("templates", "words.toml").read_text("utf-8")
 WORDS = cast("dict[Language, dict[str, Any]]", tomllib.loads(_SHIPPED))
 
 CONVERSION = "conversion"

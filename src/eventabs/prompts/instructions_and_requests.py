@@ -8,9 +8,9 @@ from contextlib import suppress
 from dataclasses import KW_ONLY, asdict, dataclass, replace
 from datetime import date, datetime
 from functools import cache, cached_property
-from importlib import resources
 from itertools import accumulate, chain, islice, pairwise, starmap
 from math import ceil
+from pathlib import Path
 from string import Template
 from typing import Any, Final, NamedTuple
 
@@ -321,7 +321,7 @@ def _texts(language: Language) -> dict[str, Any]:
 
 
 def _packaged(name: str) -> str:
-    return resources.files("eventabs.prompts").joinpath("templates", name).read_text("utf-8")
+    return Path(__file__).parent.joinpath("templates", name).read_text("utf-8")
 
 
 # What an answer may say, for servers that enforce it: a grammar or a JSON schema, made for one batch.

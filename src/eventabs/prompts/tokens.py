@@ -5,7 +5,6 @@ import re
 from binascii import a2b_base64
 from collections.abc import Callable, Iterable
 from functools import cache
-from importlib import resources
 from itertools import accumulate, chain, islice, product
 from pathlib import Path
 
@@ -151,7 +150,7 @@ def _load_encoding(name: str) -> Callable[[str], int]:
         )
         raise ConfigError(message.format(name=name, known=", ".join(_ENCODINGS)))
     digest, pattern = _ENCODINGS[name]
-    data = (resources.files("eventabs.prompts") / "encodings" / f"{name}.tiktoken").read_bytes()
+    data = (Path(__file__).parent / "encodings" / f"{name}.tiktoken").read_bytes()
     if hashlib.sha256(data).hexdigest() != digest:
         message = _(
             "the data of tokenizer {name} is damaged; install it again: pip install --force-reinstall eventabs"

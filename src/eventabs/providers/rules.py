@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, cached_property, lru_cache, partial
-from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AliasChoices, ConfigDict, Field, ValidationError, model_validator
@@ -412,7 +412,7 @@ class Rules:
 
 def shipped_rules() -> str:
     """Return the text of the rules file that ships with the package."""
-    return files("eventabs.providers").joinpath("rules.toml").read_text(encoding="utf-8")
+    return Path(__file__).with_name("rules.toml").read_text(encoding="utf-8")
 
 
 def _in_language(table: dict[str, Any], language: Language) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, field
-from importlib import resources
 from itertools import islice
 from math import inf
 from pathlib import Path
@@ -379,7 +378,7 @@ def ask_columns(
         sample, header, tables = masked_sample(paths, Path(folder), settings.input)
     explained = explained_settings("en", all_of_them=True).partition("[input.columns]\n")[2]
     roles = explained.partition("\n\n\n")[0].replace("\n## Rarely changed", "")
-    question = resources.files(__package__).joinpath("columns_question.txt").read_text("utf-8")
+    question = Path(__file__).with_name("columns_question.txt").read_text("utf-8")
     text = question.replace("$roles", roles) + sample
     tokens = TokenCounter(settings.prompt.tokenizer).count(text)
     values, by_values = _read(invocation, {}, paths)

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
-from importlib import resources
 from itertools import accumulate, chain, islice
 from operator import itemgetter
 from pathlib import Path
@@ -52,10 +51,7 @@ from eventabs.store.run_directory_and_checkpoint import has_room, open_private, 
 FORMAT = 4
 FIGURES: Final = ("events", "journeys", *ROW_COUNTS, "unsure", "outside", "missed")  # of an outcome
 _NO_SUCH = "no such "  # column, table or function
-_SCHEMA, _VIEWS = (
-    resources.files("eventabs.store").joinpath(name).read_text("utf-8")
-    for name in ("schema.sql", "views.sql")
-)
+_SCHEMA, _VIEWS = (Path(__file__).with_name(name).read_text("utf-8") for name in ("schema.sql", "views.sql"))
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, tzinfo
 from functools import partial
-from importlib import resources
 from io import FileIO
 from itertools import count, islice
 from pathlib import Path
@@ -242,7 +241,7 @@ def write_xes(ledger: Ledger, target: Path, zone: str, cases: TraceCases) -> int
         raise UsageError(message.format(zone=zone)) from None
     with open(target, "w", encoding="utf-8", opener=open_private) as file:
         # without a namespace, as the schema of the standard has it
-        file.write(resources.files(__package__).joinpath("xes_head.xml").read_text("utf-8"))
+        file.write(Path(__file__).with_name("xes_head.xml").read_text("utf-8"))
         written = 0
         for user_id, events, found in queries.current_by_user(ledger):
             written += len(found)

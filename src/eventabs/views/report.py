@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
-from importlib import resources
 from itertools import chain, islice, pairwise
 from math import fsum
 from pathlib import Path
@@ -478,4 +477,4 @@ def _short(number: int) -> str:
 
 def _part(name: str) -> str:
     """Return one of our files: those without a folder are shared by all pages."""
-    return resources.files("eventabs.views").joinpath("assets", *name.split("/")).read_text("utf-8")
+    return Path(__file__).parent.joinpath("assets", name).read_text("utf-8")

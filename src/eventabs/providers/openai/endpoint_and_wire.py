@@ -16,7 +16,7 @@ from dataclasses import field, replace
 from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import quote, urlsplit
 
@@ -143,7 +143,7 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or host.endswith(".localhost")
 
 
-_PRESETS = files("eventabs.providers") / "presets"  # one TOML file each
+_PRESETS = Path(__file__).parents[1] / "presets"  # one TOML file each
 
 
 class KnownPrice(Price, frozen=True, extra="forbid", defer_build=True):
