@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.calls:
             source = _generated(folder, users=options.calls, behaviors=2)
             options.max_users = 1
-            found = measure_throughput(Bench(folder, source, options), options.concurrency)
+            bench = Bench(folder, source, options)
+            found = measure_throughput(bench, options.concurrency, options.answer_seconds)
         else:
             source = options.input.resolve() if options.input else _generated(folder, options.users, 92)
             found = _reliability(Bench(folder, source, options), options)
@@ -129,6 +130,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--answer", choices=("lines", "schema"), default="")
     parser.add_argument("--idle-timeout", type=float, default=0.0, help="seconds; else 120 / scale, from 2")
     parser.add_argument("--calls", type=int, default=0, help="measure throughput with so many short calls")
+    parser.add_argument("--answer-seconds", type=float, default=0.05, help="until one of these has its answer")
     parser.add_argument("--work-dir", type=Path, help="keep inputs, logs and run directories here")
     return parser.parse_args(arguments)
 

@@ -17,13 +17,12 @@ from reliability_records import read_log
 
 LEAST_OF_BARE = 0.7
 MOST_GROWTH = 0.05  # of the memory, from half of the calls to the end
-_ANSWER_SECONDS = 0.05
 _PAGE_MB = 4096 / 1e6
 
 
-def measure_throughput(bench: Bench, in_flight: int) -> list[Figure]:
-    """Run the tool, then the bare loop, each against an endpoint that answers after 50 ms."""
-    fast = {"first_token": _ANSWER_SECONDS, "prefill": 0, "decode": 0}
+def measure_throughput(bench: Bench, in_flight: int, answer_seconds: float) -> list[Figure]:
+    """Run the tool, then the bare loop, each against an endpoint that answers after `answer_seconds`."""
+    fast = {"first_token": answer_seconds, "prefill": 0, "decode": 0}
     with bench.endpoint("tool", **fast) as base_url:
         process = bench.start("tool", base_url)
         memory = _Memory(process.pid)
