@@ -4,7 +4,7 @@ import size
 from paths import ROOT
 
 MOST_LINES = 26_787
-MOST_WORDS = 23_506  # of the English pages without the decisions: half of what 185b292 had
+MOST_WORDS = 23_504  # of the English pages without the decisions: half of what 185b292 had
 
 
 def test_the_package_has_no_more_lines_than_it_had() -> None:
