@@ -130,7 +130,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--answer", choices=("lines", "schema"), default="")
     parser.add_argument("--idle-timeout", type=float, default=0.0, help="seconds; else 120 / scale, from 2")
     parser.add_argument("--calls", type=int, default=0, help="measure throughput with so many short calls")
-    parser.add_argument("--answer-seconds", type=float, default=0.05, help="until one of these has its answer")
+    parser.add_argument(
+        "--answer-seconds", type=float, default=0.05, help="until one of these has its answer"
+    )
     parser.add_argument("--work-dir", type=Path, help="keep inputs, logs and run directories here")
     return parser.parse_args(arguments)
 
