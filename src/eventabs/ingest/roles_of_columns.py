@@ -538,10 +538,10 @@ def choices(sources: Iterable[Format]) -> dict[Format, Choice]:
     seen: dict[str, Counter[str]] = {}
     for source in sources:
         key = (source.columns, frozenset(source.inventory.leaves))
-        rows = () if source.file.named["marker"] else [*source.sample()]
+        rows = [*source.sample()] if key not in known or known[key].markers else ()
         choice = known.get(key) or _choice_of_file(source, rows)
         chosen[source] = known[key] = choice
-        for column in choice.markers:
+        for column in () if source.file.named["marker"] else choice.markers:
             words = (plain(str(row.values.get(column) or "").strip()) for row in rows)
             seen.setdefault(column, Counter()).update(filter(None, words))
     markers = {column for column, words in seen.items() if _are_markers(words)}

@@ -123,14 +123,14 @@ class Format(ABC):
                 if room <= 0:
                     return
 
-    def spread(self, count: int, sample: Sequence[SampledRow] = ()) -> Sequence[SampledRow]:
-        """Return `count` rows from places all over the file; the first ones where it is short, or cannot be read in between. `sample`: these, if known."""
-        first = sample[:count] or list(islice(self.sample(), count))
+    def spread(self, count: int, sample: Sequence[SampledRow]) -> Sequence[SampledRow]:
+        """Return `count` rows from places all over the file; those of `sample`, the first ones, where it is short, or cannot be read in between."""
+        first = sample[:count]
         if len(first) == count:
             size = sum(len(row.text.encode()) + 1 for row in first) * 6 // 5 // _PLACES
             lines = files.spread_lines(self.file.text, size, _PLACES - 1)
             texts = dropwhile(lambda text: text != first[0].text, filter(str.strip, lines))
-            known = {row.text: row.values for row in sample or first}
+            known = {row.text: row.values for row in sample}
             rows = [SampledRow(0, text, known.get(text) or self.fields(text)) for text in texts]
             good = [row for row in rows if row.values][:count]
             if len(good) == count > len(rows) * _GOOD:
