@@ -3,7 +3,7 @@
 import size
 from paths import ROOT
 
-MOST_LINES = 26_787
+MOST_LINES = 26_785
 MOST_WORDS = 23_504  # of the English pages without the decisions: half of what 185b292 had
 
 

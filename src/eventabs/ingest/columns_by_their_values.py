@@ -360,10 +360,3 @@ def values_of(rows: Iterable[SampledRow], path: InnerPath) -> list[str]:
     """Return what rows hold at a path, as texts; "" for nothing."""
     found = [value_at(row.values, path) if path.steps else row.values.get(path.column) for row in rows]
     return ["" if it is None else it.strip() if isinstance(it, str) else encoded(it) for it in found]
-
-
-def empty(rows: Sequence[SampledRow], places: Iterable[InnerPath]) -> Sequence[SampledRow]:
-    """Return those of the rows that hold nothing at any of the places."""
-    for path in places:
-        rows = [row for row, value in zip(rows, values_of(rows, path), strict=True) if not value]
-    return rows

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import duckdb
 
 from eventabs.ingest.column_names import ACTION_WORDS, EMPTY, NOBODY, StatedUnit, fit
-from eventabs.ingest.columns_by_their_values import NEARLY_NONE, SURE_NAME, empty, values_of
+from eventabs.ingest.columns_by_their_values import NEARLY_NONE, SURE_NAME, values_of
 from eventabs.ingest.formats.base import InputFile, SampledRow
 from eventabs.ingest.normal_form import quoted_list
 from eventabs.ingest.roles_and_known_schemas import Reading
@@ -218,7 +218,12 @@ def describe(files: Sequence[Reading], counts: RowCounts, warnings: Iterable[Inp
             files=tuple(each.name for each in same),
             columns=same[0].roles,
             # what holds for all rows has no place
-            filled={role: len(rows) - len(at and empty(rows, at)) for role, at in same[0].places.items()},
+            filled={
+                role: sum(map(any, zip(*(values_of(rows, each) for each in places), strict=True)))
+                if places
+                else len(rows)
+                for role, places in same[0].places.items()
+            },
             sampled=len(rows),
             unused=same[0].unused,
             schema=same[0].schema.name,
