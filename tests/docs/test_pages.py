@@ -23,6 +23,7 @@ from eventabs.cli.commands import app
 from eventabs.config.settings import Settings, load_settings
 from eventabs.ingest.column_names import ACTION_WORDS, FAILURES, MARKERS, PLATFORMS, fit, plain
 from eventabs.prompts.compact_lines import Compactor
+from eventabs.runs.built_from_settings import builder_and_limits
 from eventabs.shared_records import Behavior, UserLog
 from eventabs.store.ledger import Ledger, unpack_json, unpack_log, unpack_parts, unpack_text
 from house import environment, eventabs as run_eventabs, ran
@@ -515,13 +516,11 @@ def test_the_walk_of_one_behavior_is_what_the_demo_does(demo: Demo) -> None:
     assert f"{len(log.behaviors)} behaviors, this one at index {index}" in text
     assert f"`{' '.join(value for _name, value in log.profile)}`" in text
 
-    ((first, last, tokens_in, tokens_out, call),) = demo.ledger.rows(
-        "SELECT first, last, input_tokens, output_tokens, call_id FROM parts WHERE user_id = 'u008'"
-    )
+    ((first, last, call),) = demo.ledger.rows("SELECT first, last, call_id FROM parts WHERE user_id = 'u008'")
     assert f"part (u008, {first}, {last})" in text
-    assert (
-        f"has {tokens_in:,} tokens without row numbers; its answer is expected to have {tokens_out}." in text
-    )
+    builder, _limits = builder_and_limits(Settings(), {"prompt_language": "zh", "template": None})
+    tokens, expected, _rows = builder.measure(log)
+    assert f"has {tokens:,} tokens without row numbers; its answer is expected to have {expected}." in text
 
     users = unpack_parts(demo.one("SELECT users FROM calls WHERE id = ?", call))
     (alias,) = [alias for alias, part in users.items() if part.user_id == "u008"]

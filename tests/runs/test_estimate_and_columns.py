@@ -9,6 +9,7 @@ import pytest
 
 from eventabs.config.settings import Settings, overlay
 from eventabs.errors_and_exit_codes import ConfigError, InputError, UsageError
+from eventabs.prompts.instructions_and_requests import CHAT_FRAMING_TOKENS
 from eventabs.prompts.tokens import TokenCounter
 from eventabs.prompts.user_costs import long_pieces
 from eventabs.runs import estimate_and_columns
@@ -62,12 +63,13 @@ def test_the_long_lines_are_counted_exactly(place: Place) -> None:
     ],
 )
 def test_a_run_sends_what_was_estimated(place: Place, sections: dict[str, dict[str, Any]]) -> None:
-    estimate = estimated(place, **sections)
-    with place.begin(overlay(RULES, sections)) as job:
+    written = overlay({"llm": {"provider": "openai", "model": "m"}, "run": {"mode": "files"}}, sections)
+    estimate = estimated(place, **written)
+    with place.begin(written) as job:
         summary = finish(job)
         sent = job.ledger.rows("SELECT sum(input_tokens), count(*) FROM calls")
         parts = job.ledger.rows("SELECT sum(input_tokens), sum(output_tokens) FROM parts")
-    assert summary.done == estimate.users
+    assert summary.users == estimate.users
     assert estimate.described.read.users == 23
     assert summary.limited_of == (23 if estimate.users < 23 else 0)
     assert sent == [(estimate.prompt_tokens, estimate.batches)]
@@ -175,8 +177,9 @@ def test_the_first_request_is_shown_exactly_as_a_run_sends_it(
     request = first_request(Settings.model_validate(flags), [str(place.export)], print)
     with place.begin(flags) as job:
         finish(job)
-        (first,) = job.ledger.rows("SELECT messages, input_tokens FROM calls WHERE id = 1")
-    assert (unpack_json(first[0]), first[1]) == (list(request.messages), request.input_tokens)
+        ((messages, tokens),) = job.ledger.rows("SELECT messages, input_tokens FROM calls WHERE id = 1")
+    assert unpack_json(messages) == list(request.messages)
+    assert tokens == (request.input_tokens if provider == "openai" else CHAT_FRAMING_TOKENS)
 
 
 def test_the_first_batch_for_a_model_leaves_room_for_longer_answers(place: Place) -> None:

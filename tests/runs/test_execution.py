@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from eventabs.config.settings import overlay
 from eventabs.errors_and_exit_codes import (
     ConfigError,
     InputError,
@@ -53,6 +54,12 @@ class Stopping(Watcher):
         is_counted = not isinstance(fact, Progress) or fact.done
         if is_counted and isinstance(fact, self._at) and not self._stop.requests:
             self._stop.request()
+
+
+def test_the_rules_are_sent_nothing_so_no_tokens_are_counted_and_none_bind(place: Place) -> None:
+    with place.begin(overlay(RULES, {"budget": {"max_input_tokens": 100}})) as job:
+        assert finish(job).done == 6
+        assert job.ledger.rows("SELECT sum(input_tokens), count(*) FROM parts") == [(0, 6)]
 
 
 def test_what_happens_is_told_in_order(place: Place) -> None:

@@ -96,7 +96,7 @@ CONFIGS = {
     "default": '[[vocabulary.categories]]\nname = "a"\nmark = "!"\n',
     "template": '[prompt]\ntemplate = "none.txt"\n',
     "rules": '[rules]\nfile = "none.toml"\n',
-    "tokenizer": '[prompt]\ntokenizer = "gpt9"\n',
+    "tokenizer": '[llm]\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\n[prompt]\ntokenizer = "gpt9"\n',
     "zone": '[input]\ntimezone = "Mars/Base"\n',
     "price": "[run]\nmax_cost = 1.0\n",
     "port": '[llm]\nmodel = "m"\nbase_url = "https://x.example:99999/v1"\n',

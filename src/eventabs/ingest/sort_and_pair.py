@@ -103,8 +103,7 @@ def load_behaviors(index: int, reading: Reading, compared: Sequence[str]) -> Non
 
 def _is_own(user: str, shard: Shard) -> str:
     """Return the SQL of whether a row is the shard's. The first one has the rows without a user."""
-    number_of = f"CAST('0x' || md5({user})[1:8] AS UBIGINT) % {shard.count}"
-    return f"coalesce({number_of}, 0) = {shard.index}"
+    return f"coalesce(CAST('0x' || md5({user})[1:8] AS UBIGINT) % {shard.count}, 0) = {shard.index}"
 
 
 def _own_rows(connection: duckdb.DuckDBPyConnection, rows: Query, shard: Shard) -> Query:

@@ -81,7 +81,7 @@ _ENCODINGS = {
 
 
 class TokenCounter:
-    """Counts tokens of an encoding, or of the tokenizer.json at the path `name`, all text as ordinary text. Raises ConfigError for an unknown name."""
+    """Counts tokens of an encoding ("": none), or of the tokenizer.json at the path `name`, all text as ordinary text. Raises ConfigError for an unknown name."""
 
     def __init__(self, name: str = "cl100k_base") -> None:
         is_file = name.endswith(".json")
@@ -121,8 +121,7 @@ class TokenCounter:
     def numbers(self, rows: int) -> list[int]:
         """Return by N, from 0 to `rows` at least, what the numbers from 1 to N in front of the rows of a request cost."""
         if (known := len(self._numbers)) <= rows:
-            new = range(known, max(rows, 2 * known) + 1)
-            costs = (self.count(str(number)) + self.seam for number in new)
+            costs = (self.count(str(number)) + self.seam for number in range(known, max(rows, 2 * known) + 1))
             self._numbers += islice(accumulate(costs, initial=self._numbers[-1]), 1, None)
         return self._numbers
 
@@ -144,6 +143,8 @@ class _Counts(dict[str, int]):
 
 @cache
 def _load_encoding(name: str) -> Callable[[str], int]:
+    if not name:
+        return lambda _text: 0
     if name not in _ENCODINGS:
         message = _(
             "there is no tokenizer {name}; set prompt.tokenizer to one of {known}, or to the path of a tokenizer.json"

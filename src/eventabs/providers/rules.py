@@ -275,8 +275,7 @@ class Rules:
 
     @cached_property
     def _meanings(self) -> dict[str, re.Pattern[str]]:
-        actions = self._file.actions.items()
-        return {action: re.compile(_any_of(words, _forms)) for action, words in actions}
+        return {action: re.compile(_any_of(words, _forms)) for action, words in self._file.actions.items()}
 
     def _meaning(self, word: str) -> str:
         if word in self._named:

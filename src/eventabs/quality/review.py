@@ -181,8 +181,7 @@ class _Lots:
         for item in (*sampled, *more, *beside):
             if item not in items:
                 numbers[item.item] += 1
-                name = f"{item.item}{numbers[item.item]}"
-                items[item] = replace(item, item=name, drawn=item in known)
+                items[item] = replace(item, item=f"{item.item}{numbers[item.item]}", drawn=item in known)
         return tuple(items.values()), tuple(
             replace(day, item=f"D{number}", events=tuple(items[item].item for item in started))
             for number, (day, started) in enumerate(days, start=1)

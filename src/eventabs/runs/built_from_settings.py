@@ -61,16 +61,17 @@ def settled_facts(settings: Settings, facts: Mapping[str, Any], sample: Sequence
     language, legend = facts.get("prompt_language"), facts.get("legend")
     language = language or prompt_language_of(settings, sample)
     if legend is None and settings.compaction.level != "line":
-        bare = {"prompt_language": language, "template": facts["template"]}
-        builder, limits = builder_and_limits(settings, bare)
+        builder, limits = builder_and_limits(settings, {**facts, "prompt_language": language})
         legend = builder.legend_for(sample, limits)
     return {"prompt_language": language, "legend": legend or {}}
 
 
-def builder_and_limits(settings: Settings, facts: Mapping[str, Any]) -> tuple[PromptBuilder, BatchLimits]:
+def builder_and_limits(
+    settings: Settings, facts: Mapping[str, Any], *, is_sent: bool = True
+) -> tuple[PromptBuilder, BatchLimits]:
     """Make the builder of a run's requests, with the legend that was settled when the input was read, and the limits of a batch.
 
-    Raises ConfigError where answers are to be constrained in a way that does not fit their form.
+    `is_sent`: whether the requests go to a model; else their tokens cost nothing, and are not counted. Raises ConfigError where answers are to be constrained in a way that does not fit their form.
     """
     prompt, llm, language = settings.prompt, settings.llm, facts["prompt_language"]
     needed = {"grammar": "lines", "schema": "schema"}.get(llm.constrain, prompt.answer)
@@ -98,7 +99,7 @@ def builder_and_limits(settings: Settings, facts: Mapping[str, Any]) -> tuple[Pr
     )
     builder = PromptBuilder(
         instructions,
-        counter=TokenCounter(prompt.tokenizer),
+        counter=TokenCounter(prompt.tokenizer if is_sent else ""),
         strip=settings.compaction.strip,
         legend=facts.get("legend"),
         constrained=bool(llm.grammar_field) if llm.constrain == "auto" else llm.constrain != "none",
@@ -151,6 +152,10 @@ class RunContext(NamedTuple):
     most_users: int
     named: Sequence[str] = ()
     cluster: "providers.Cluster | None" = None
+
+    def builder_and_limits(self, **facts: object) -> tuple[PromptBuilder, BatchLimits]:
+        """Make the builder of requests and the limits of a batch. `facts`: others than the run's."""
+        return builder_and_limits(self.settings, self.facts | facts, is_sent=self.settings.is_remote)
 
     def remember(self, **values: object) -> None:
         """Keep facts, in the ledger too."""

@@ -288,8 +288,8 @@ def estimate_extension(
         refuse_merged(directory, facts)
         settings = invocation.settings(facts)
         refuse_unextendable(facts, ledger, directory.path)
-        builder, limits = built.builder_and_limits(settings, {**facts, "extension": True})
-        planner = Planner(ledger, settings, builder, limits)
+        prompt = built.builder_and_limits(settings, facts | {"extension": True}, is_sent=settings.is_remote)
+        planner, limits = Planner(ledger, settings, *prompt), prompt[1]
         pending = dict[str, list[PlannedPart]]()
         for planned in ledger.pending_parts():
             pending.setdefault(planned.part.user_id, []).append(planned)

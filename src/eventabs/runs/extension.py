@@ -27,7 +27,7 @@ from eventabs.ingest import Export
 from eventabs.interface_language import gettext as _, ngettext
 from eventabs.prompts import BatchLimits, PromptBuilder, log_of_part, measure_parts
 from eventabs.replies import joined
-from eventabs.runs import built_from_settings as built, intake
+from eventabs.runs import intake
 from eventabs.runs.built_from_settings import RunContext
 from eventabs.runs.observer import Extended, ExtensionCounts, Note
 from eventabs.runs.progress_and_stop_conditions import FAILURES_FACT
@@ -437,8 +437,7 @@ def _taken_in(run: RunContext, export: Export, stop: Stop) -> list[Note]:
     intake.refuse_unreadable(export, run.settings.input, run.directory)
     found = Survey(export, run.ledger, section.lateness_seconds, stop)
     described = intake.describe_export(export, run.settings, run.facts["prompt_language"])
-    facts = run.facts | {"extension": True}
-    planner = Planner(run.ledger, run.settings, *built.builder_and_limits(run.settings, facts))
+    planner = Planner(run.ledger, run.settings, *run.builder_and_limits(extension=True))
     was_completed = asked["status"] == "completed"
     is_retry = was_completed and bool(run.ledger.rows("SELECT 1 FROM parts WHERE state = 'pending' LIMIT 1"))
     if found.touched or found.missing or is_retry:

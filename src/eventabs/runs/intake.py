@@ -197,7 +197,7 @@ def read_input(run: RunContext, stop: Stop) -> list[Note]:
             input_stamps=[] if STDIN in run.facts["paths"] else list(map(list, export.stamps)),
         )
         write_rejects(run.directory, export.rejects())
-        plan = built.builder_and_limits(settings, run.facts)
+        plan = run.builder_and_limits()
         by_log = ((log, prompts.measure_parts(log, *plan)) for log in export.user_logs())
         users = by_log if export.behaviors <= _FEW else prompts.measure_logs(export.groups(), *plan)
         log_users(run.ledger, stop.until(users), run.most_users)

@@ -106,8 +106,7 @@ def _opened_session(run: RunContext, stop: Stop, so_far: ProgressTracker) -> Ite
         store.write_results(run.directory, run.ledger)  # an earlier process may have left a torn line
     with ExitStack() as opened, LedgerWriter(run.ledger) as writer:
         results = [opened.enter_context(store.open_to_append(path)) for path in paths]
-        builder, limits = built.builder_and_limits(run.settings, run.facts)
-        yield Session(run, stop, builder, limits, writer, results, run.tracker(so_far.seconds))
+        yield Session(run, stop, *run.builder_and_limits(), writer, results, run.tracker(so_far.seconds))
 
 
 def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress:
@@ -119,8 +118,9 @@ def save_stopped(run: RunContext, status: RunStatus, seconds: float) -> Progress
         run.remember(changed=store.write_changes(run.directory, run.ledger))
     tracker, waiting = run.tracker(), len(store.unanswered(run.ledger))
     if pending := run.ledger.pending_parts():  # and their batches, as the plan of a resumed run has them
-        _builder, limits = built.builder_and_limits(run.settings, run.facts)
-        waiting += scheduler_of(run, pending, limits, probe=run.settings.is_remote).batches
+        waiting += scheduler_of(
+            run, pending, run.builder_and_limits()[1], probe=run.settings.is_remote
+        ).batches
     progress = replace(tracker.progress(waiting=waiting, workers=1), seconds=seconds, in_flight_limit=0)
     run.remember(progress=snapshot(progress, time.time()), status=status)
     run.save(tracker.counts, status=status, batches_left=waiting)
@@ -349,7 +349,7 @@ def _take_changes(run: RunContext, invocation: Invocation, *, accepted: bool, re
         sample = [run.ledger.log(*part) for part in islice(parts, 500)]
         bare = run.facts | {"legend": None}
         run.remember(**(built.settled_facts(run.settings, bare, sample) if sample else {"legend": None}))
-        intake.measure_again(run.ledger, *built.builder_and_limits(run.settings, run.facts))
+        intake.measure_again(run.ledger, *run.builder_and_limits())
     return [SettingsTaken(store.shown_changes(changed), is_answered), *notes]
 
 

@@ -621,8 +621,7 @@ def unpack_parts(text: str) -> dict[str, Part]:
 
 def digest_of(behaviors: Iterable[Behavior]) -> str:
     """Return a digest of what was shown: the same rows, read again, have the same."""
-    rows = orjson.dumps(list(map(_SHOWN, behaviors)))
-    return hashlib.blake2b(rows, digest_size=8).hexdigest()
+    return hashlib.blake2b(orjson.dumps(list(map(_SHOWN, behaviors))), digest_size=8).hexdigest()
 
 
 def pack_messages(messages: Sequence[Message]) -> bytes:

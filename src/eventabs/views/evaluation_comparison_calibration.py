@@ -347,8 +347,7 @@ def _comparison_notes(comparison: Comparison) -> Iterator[str]:
         if left_out := run.run.done - comparison.tally.users:
             yield messages.filled(_("{users} that only {run} has done are left out"), left_out, run=name)
         if run.run.pending:
-            message = _("{run} is not complete: {users} still to do")
-            yield messages.filled(message, run.run.pending, run=name)
+            yield messages.filled(_("{run} is not complete: {users} still to do"), run.run.pending, run=name)
         if run.settings > 1:
             message = _("{run} was done under {number} different settings; shown are the last ones")
             yield message.format(run=name, number=run.settings)
