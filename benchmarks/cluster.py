@@ -6,7 +6,7 @@
 
 Each machine is this one in namespaces of its own (network, /tmp/ray, /dev/shm), with a model server of its own on its loopback, which
 `EVENTABS_LLM__BASE_URL` names there; the driver's machine makes no calls. With `--lose memory`, Ray's memory killer ends what makes the calls on the
-second machine every 20 s; with `--lose head`, the head is killed, the run ends by itself, and is resumed when there is a cluster again. None of the networks has a way out. Printed as JSON: what became of the users, whether events.jsonl is
+second machine every 30 s; with `--lose head`, the head is killed, the run ends by itself, and is resumed when there is a cluster again. None of the networks has a way out. Printed as JSON: what became of the users, whether events.jsonl is
 that of one process to the byte, what was asked again, how a limit a minute was used, what is left on the machines, and time beside one process.
 """
 
@@ -195,7 +195,7 @@ def _figures(options: argparse.Namespace, folder: Path, stack: ExitStack) -> dic
     alone = _alone(command, options, folder, environment)
     _start_head(folder, environment)
     stack.callback(_end_all)
-    low = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "20000"}
+    low = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "30000"}
     machines = [Machine(1, folder, environment)]
     machines.append(Machine(2, folder, environment | (low if options.lose == "memory" else {})))
     for machine in machines:

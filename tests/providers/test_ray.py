@@ -47,8 +47,8 @@ needs_cluster = pytest.mark.skipif(
 
 
 def on_cluster(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark a test that wants a cluster; those that look at one run are on one worker, which makes it once."""
-    run = next((name for name in ("disturbed", "tried") if name in signature(test).parameters), test.__name__)
+    """Mark a test that wants a cluster; those that look at one run are on one worker, which makes it once. Two have nearly as much to do."""
+    run = "tried" if signature(test).parameters.keys() - {"disturbed"} else "disturbed"
     marked: Callable[..., None] = pytest.mark.cluster(needs_cluster(pytest.mark.xdist_group(run)(test)))
     return marked
 
@@ -75,8 +75,8 @@ def disturbed() -> dict[str, Any]:
 
 @on_cluster
 def test_where_memory_runs_out_the_calls_are_made_elsewhere() -> None:
-    figures = figures_of("--users", "80", "--scale", "0.8", "--lose", "memory")
-    assert figures["users"] == {"done": 80, "failed": 0, "pending": 0}
+    figures = figures_of("--users", "60", "--scale", "0.8", "--lose", "memory")
+    assert figures["users"] == {"done": 60, "failed": 0, "pending": 0}
     assert list(figures["machines_lost"]) == ["its memory ran out, and Ray ended what makes the calls"]
     assert (figures["finished_calls_asked_again"], figures["requests_that_no_ledger_knows"]) == (0, 0)
     assert all(figures["requests_of_each_machine"])
