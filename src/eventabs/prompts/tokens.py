@@ -8,8 +8,6 @@ from functools import cache
 from itertools import accumulate, chain, islice, product
 from pathlib import Path
 
-import tiktoken
-
 from eventabs.errors_and_exit_codes import ConfigError
 from eventabs.interface_language import gettext as _
 
@@ -150,6 +148,8 @@ def _load_encoding(name: str) -> Callable[[str], int]:
             "there is no tokenizer {name}; set prompt.tokenizer to one of {known}, or to the path of a tokenizer.json"
         )
         raise ConfigError(message.format(name=name, known=", ".join(_ENCODINGS)))
+    import tiktoken  # noqa: PLC0415  runs by the rules count nothing
+
     digest, pattern = _ENCODINGS[name]
     data = (Path(__file__).parent / "encodings" / f"{name}.tiktoken").read_bytes()
     if hashlib.sha256(data).hexdigest() != digest:
