@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import chromium
 from eventabs.interface_language import activate
 from openai_server import OpenAIServer
 
@@ -44,6 +45,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             test._hypothesis_internal_use_settings = settings(
                 full, max_examples=max(5, full.max_examples // 10)
             )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_browser() -> Iterator[None]:
+    """End the browser that tests of pages have started."""
+    yield
+    chromium.end()
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,5 @@
 """A headless Chromium, driven over its DevTools protocol."""
-# ruff: noqa: ASYNC110, ASYNC220, ASYNC240  one tab, one test: nothing else waits for the event loop
+# ruff: noqa: ASYNC110, ASYNC240  one tab, one test: nothing else waits for the event loop
 
 import asyncio
 import base64
@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -123,35 +124,49 @@ class Page:
         ]
 
 
+@cache
+def _started() -> tuple["subprocess.Popen[bytes]", Path]:
+    """Start a browser for all tests of this process, with nothing remembered in its folder."""
+    profile = Path(tempfile.mkdtemp(prefix="chromium-"))
+    process = subprocess.Popen(
+        [BINARY, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    return process, profile
+
+
+def end() -> None:
+    """End the browser, if there is one."""
+    if _started.cache_info().currsize:
+        process, profile = _started()
+        process.terminate()
+        process.wait(_PATIENCE)
+        shutil.rmtree(profile, ignore_errors=True)
+
+
 @asynccontextmanager
 async def browser() -> AsyncIterator[Page]:
-    """Start a browser with nothing remembered; yield its one tab."""
-    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
-        process = subprocess.Popen(
-            [BINARY, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            port = await _port(Path(profile) / "DevToolsActivePort", process)
-            async with aiohttp.ClientSession() as session:
-                async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                    tabs = await answer.json(content_type=None)
-                address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
-                async with session.ws_connect(address, max_msg_size=0) as socket:
-                    page = Page(socket)
-                    for domain in ("Page", "Runtime", "Log", "Network"):
-                        await page.do(f"{domain}.enable")
-                    await page.do("Emulation.setFocusEmulationEnabled", enabled=True)
-                    yield page
-        finally:
-            process.terminate()
-            await asyncio.to_thread(process.wait, _PATIENCE)
+    """Yield a tab in a context of its own, which remembers nothing: to start a browser takes longer than most tests."""
+    process, profile = _started()
+    at = await _address(profile / "DevToolsActivePort", process)
+    async with aiohttp.ClientSession() as session, session.ws_connect(at, max_msg_size=0) as socket:
+        whole = Page(socket)
+        context = await whole.do("Target.createBrowserContext", disposeOnDetach=True)
+        tab = await whole.do("Target.createTarget", url="about:blank", **context)
+        address = f"{at.rpartition('/browser/')[0]}/page/{tab['targetId']}"
+        async with session.ws_connect(address, max_msg_size=0) as of_tab:
+            page = Page(of_tab)
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                await page.do(f"{domain}.enable")
+            await page.do("Emulation.setFocusEmulationEnabled", enabled=True)
+            yield page
 
 
-async def _port(file: Path, process: "subprocess.Popen[bytes]") -> int:
+async def _address(file: Path, process: "subprocess.Popen[bytes]") -> str:
     async with asyncio.timeout(_PATIENCE):
         while not file.exists() or not file.read_text("utf-8").strip():
             assert process.poll() is None, "chromium ended at once"
             await asyncio.sleep(0.05)
-    return int(file.read_text("utf-8").split()[0])
+    port, path = file.read_text("utf-8").split()
+    return f"ws://127.0.0.1:{port}{path}"

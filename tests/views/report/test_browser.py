@@ -273,7 +273,7 @@ def _key(cell: str) -> tuple[float, str]:
 
 
 async def _download(page: chromium.Page, folder: Path) -> tuple[str, bytes]:
-    await page.do("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+    await page.do("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
     await _click(page, ".tab:not([hidden]) .download")
     file = await asyncio.to_thread(_only_csv, folder)
     data = file.read_bytes()
