@@ -37,6 +37,13 @@ def test_json_of_another_shape_is_refused(tmp_path: Path) -> None:
         open_input_file(tmp_path, "a.json", "[1]\n")
 
 
+def test_a_chat_with_times_and_no_days_is_told_to_have_them(tmp_path: Path) -> None:
+    line = "10:00:01] <ann> hi\n"
+    with pytest.raises(InputError, match="a chat needs the day in each line"):
+        open_input_file(tmp_path, "a.txt", f"[{line}" * 3)
+    assert open_input_file(tmp_path, "b.txt", f"[2026-01-05 {line}" * 3).columns[:2] == ("time", "user")
+
+
 def test_json_lines_keep_their_numbers_and_name_their_problems(tmp_path: Path) -> None:
     opened = open_input_file(
         tmp_path, "a.jsonl", '{"a": 1, "b": null}\n\n   \n{"a"\n[1]\n"x"\n{"b": 1.50}\n{"a": {"k": [1]}}'

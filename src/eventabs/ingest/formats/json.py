@@ -53,7 +53,7 @@ class Json(Format):
         rows = [*map(self.fields, files.spread_lines(self.file.text, _HEAD, 19))]
         if not (keys := tuple(dict.fromkeys(key for row in rows for key in row))):
             message = _(
-                "{path} has no line that is a JSON object; write one object a line, or a CSV with a header"
+                "{path} has no line that is a JSON object; write one object a line, or a CSV with a header (a log or a chat needs the day in each line)"
             )
             raise InputError(message.format(path=self.file.path))
         self.inventory = Inventory(keys, rows)
